@@ -117,9 +117,7 @@ class Job:
         config = _get(message, "solverConfig", dict, {})
         location = _get(message, "s3_uri", str, "") or _get(formula, "value", str, "", "formula.")
         if not location:
-            raise JobFormatError(
-                "The job message names no problem: neither 's3_uri' nor 'formula.value' is set."
-            )
+            raise JobFormatError("The job message names no problem: neither 's3_uri' nor 'formula.value' is set.")
         try:
             problem = S3Uri.parse(location)
         except UsageError as error:
@@ -225,9 +223,7 @@ def _get(values: Mapping[str, Any], name: str, kind: type, default: Any, prefix:
         return default
     if not isinstance(value, kind):
         words: dict[type, str] = {str: "a string", dict: "an object", list: "a list"}
-        raise JobFormatError(
-            f"The job message's '{prefix}{name}' must be {words[kind]}, not {json.dumps(value)}."
-        )
+        raise JobFormatError(f"The job message's '{prefix}{name}' must be {words[kind]}, not {json.dumps(value)}.")
     return value
 
 
@@ -243,12 +239,7 @@ def _whole(
     value = values.get(name)
     if value is None:
         return default
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int)
-        or value < minimum
-        or (maximum and value > maximum)
-    ):
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum or (maximum and value > maximum):
         bounds = f"from {minimum} to {maximum}" if maximum else f"of {minimum} or more"
         raise JobFormatError(
             f"The job message's '{prefix}{name}' must be a whole number {bounds}, not {json.dumps(value)}."

@@ -1,0 +1,36 @@
+# make rehearse   the whole walkthrough on this machine, with a real solver; no AWS account, nothing to pay
+# make test       all tests            make lint   types and style
+# make .venv      just the environment that the commands need: then type 'source .venv/bin/activate'
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: rehearse test lint .venv clean
+
+rehearse: .venv
+	$(BIN)/python rehearse $(ARGS)
+
+test: .venv/ready-test
+	$(BIN)/pytest -n auto $(ARGS)
+
+lint: .venv/ready-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.venv: .venv/ready
+
+# The stamps are made last, so that an installation that failed is not taken for a good one.
+.venv/ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is too old: Python 3.11 or later is needed. Name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local]'
+	@touch $@
+
+.venv/ready-test: .venv/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,176 @@
+"""What every command shares: its common options, its start, and the one place where errors become words."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar, cast
+
+from .errors import Exit, SatcompError, UsageError
+from .progress import Console
+from .project import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .aws import Aws
+
+T = TypeVar("T")
+
+EXIT_CODES = "exit codes: 0 done, 1 failed, 2 not understood as typed, 130 ended by Ctrl-C"
+GET_DEPENDENCIES = "In the project's folder, type 'make .venv' and then 'source .venv/bin/activate'."
+
+
+class Command(Protocol):
+    """A module that holds a command."""
+
+    def parser(self) -> Parser:
+        """The command's arguments."""
+
+    def run(self, args: argparse.Namespace, console: Console) -> Exit:
+        """Carry the command out."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one sentence. Options can't be shortened: a new one would break scripts."""
+
+    def __init__(self, prog: str, purpose: str, examples: str) -> None:
+        super().__init__(
+            prog=prog,
+            description=purpose,
+            epilog=f"examples:\n{examples.rstrip()}\n\n{EXIT_CODES}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
+        """Read the command line. A command with a grammar of its own overrides this."""
+        return self.parse_args(argv)
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2 and one sentence."""
+        text = message if message[-1:] in ".!?" else f"{message}."
+        self.exit(Exit.USAGE, f"{self.prog}: {text[0].upper()}{text[1:]} See ./{self.prog} --help\n")
+
+
+def argument(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """Make an argparse type of a function that raises UsageError, keeping its message."""
+
+    def convert(text: str) -> T:
+        try:
+            return parse(text)
+        except UsageError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return convert
+
+
+def whole_number(minimum: int, maximum: int | None = None) -> Callable[[str], int]:
+    """An argparse type: a whole number within bounds."""
+    bounds = f"from {minimum} to {maximum}" if maximum is not None else f"of {minimum} or more"
+
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = minimum - 1
+        if value < minimum or (maximum is not None and value > maximum):
+            raise argparse.ArgumentTypeError(f"'{text}' is not a whole number {bounds}")
+        return value
+
+    return convert
+
+
+def add_project(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Add --project; where it isn't required, the only project of the account and region is meant."""
+    text = "the project's name" if required else "the project's name (default: the region's only project)"
+    parser.add_argument("--project", required=required, type=argument(Project), metavar="PROJECT_NAME", help=text)
+
+
+def add_aws_options(parser: argparse.ArgumentParser) -> None:
+    """Add --profile, --region and --debug."""
+    group = parser.add_argument_group("AWS and output")
+    group.add_argument("--profile", help="AWS profile to use (default: AWS_PROFILE, or 'default')")
+    group.add_argument("--region", help="AWS region to use (default: AWS_DEFAULT_REGION, or the profile's)")
+    group.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+
+def connect(args: argparse.Namespace) -> Aws:
+    """The session that the common options ask for."""
+    from .aws import Aws
+
+    return Aws.connect(args.profile, args.region)
+
+
+def main(module: str, argv: Sequence[str] | None = None, console: Console | None = None) -> int:
+    """Run the command in a module of this package, for example `commands.create`. Returns the exit code.
+
+    Raises SystemExit for --help and for a command line that isn't understood, as argparse does.
+    """
+    debug = "--debug" in (sys.argv if argv is None else argv)
+    console = console or Console.standard()
+    try:
+        command = cast("Command", importlib.import_module(f"satcomp_infra.{module}"))
+        parser = command.parser()
+        args = parser.parse(sys.argv[1:] if argv is None else argv)
+        try:
+            return command.run(args, console)
+        except UsageError as error:
+            _report(console, error, debug=debug, prog=parser.prog)
+            return error.exit_code
+        except Exception as error:  # noqa: BLE001 - the one boundary: what isn't expected is reported as such
+            failure = _in_words(error)
+            _report(console, failure, debug=debug, prog=parser.prog)
+            return failure.exit_code
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == __package__:
+            raise
+        console.error(f"The Python package '{error.name}' is missing. {GET_DEPENDENCIES}")
+        return Exit.FAILURE
+    except KeyboardInterrupt:
+        if debug:
+            traceback.print_exc()
+        console.error(f"Stopped by Ctrl-C. {console.when_interrupted}".strip())
+        return Exit.INTERRUPTED
+
+
+def start(module: str) -> NoReturn:
+    """Run a command as a program, with the behaviour that a shell expects of one."""
+    try:
+        code = main(module)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of a pipe went away, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 128 + signal.SIGPIPE
+    sys.exit(code)
+
+
+def _in_words(error: Exception) -> SatcompError:
+    if isinstance(error, SatcompError):
+        return error
+    if type(error).__module__.partition(".")[0] in {"botocore", "boto3"}:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        from .aws import in_words
+
+        if isinstance(error, BotoCoreError | ClientError):
+            return in_words(error)
+    if isinstance(error, ModuleNotFoundError | BrokenPipeError):
+        raise error
+    if isinstance(error, OSError) and error.filename:
+        return SatcompError(f"{error.strerror}: '{Path(str(error.filename))}'.")
+    return SatcompError(
+        f"This should not have happened: {type(error).__name__}: {error}.",
+        "Please report it, with what the same command prints with --debug.",
+    )
+
+
+def _report(console: Console, error: SatcompError, *, debug: bool, prog: str) -> None:
+    if debug:
+        traceback.print_exc()
+    console.error(f"{prog}: {error}" if isinstance(error, UsageError) else str(error))

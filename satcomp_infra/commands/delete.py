@@ -1,0 +1,121 @@
+"""delete-solver-infrastructure: remove a project from AWS, with all that is stored in it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from .. import cli, images, leftovers, stack, storage
+from ..errors import Exit, SatcompError, UsageError
+from ..fleet import Cluster
+from ..progress import count, duration
+from ..stack import State
+from ..stack_events import events_so_far, follow
+from .instances import stop_all
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ..aws import Aws
+    from ..progress import Console
+    from ..project import Project
+    from ..stack import Stack
+
+TIMEOUT_SECONDS = 30 * 60
+
+
+def parser() -> cli.Parser:
+    """The command's arguments."""
+    parser = cli.Parser(
+        "delete-solver-infrastructure",
+        "Remove a project from AWS: its machines, bucket with all files, images, queues and the rest. Nothing is kept.",
+        "  ./delete-solver-infrastructure --project my-solver\n"
+        "  ./delete-solver-infrastructure --project team/solver_1 --yes",
+    )
+    cli.add_project(parser, required=True)
+    parser.add_argument("--yes", action="store_true", help="don't ask for the project's name to confirm")
+    cli.add_aws_options(parser)
+    return parser
+
+
+def run(args: argparse.Namespace, console: Console) -> Exit:
+    """Stop, empty, delete, and look for what is left."""
+    aws, project = cli.connect(args), args.project
+    existing = stack.describe(aws, project.stack)
+    if existing is None or existing.project != project.name:
+        return _nothing_there(aws, project, console)
+    if not args.yes:
+        _confirm(project, aws.region)
+    console.when_interrupted = "What is deleted is gone; type the same command again to delete the rest."
+    _delete(aws, project, _calm(aws, existing, console), console)
+    return _report(aws, project, console)
+
+
+def _nothing_there(aws: Aws, project: Project, console: Console) -> Exit:
+    others = [f"'{other.project}'" for other in stack.projects(aws)]
+    if others:
+        raise SatcompError(
+            f"There is no project '{project.name}' in region {aws.region}; this account has {', '.join(others)} there.",
+            "Check the spelling, or name another region with --region.",
+        )
+    return _report(aws, project, console, f"There is no project '{project.name}' in region {aws.region}.")
+
+
+def _confirm(project: Project, region: str) -> None:
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"This would delete project '{project.name}' in {region} with all its files, and nobody is there to ask.",
+            "Add --yes to delete it without being asked.",
+        )
+    print(f"This deletes project '{project.name}' in {region}, with all files in its bucket and all its images.")
+    try:
+        answer = input("Type the project's name to go on: ")
+    except EOFError:
+        answer = ""
+    if answer.strip() != project.name:
+        raise SatcompError(f"'{answer.strip()}' is not the project's name: nothing was deleted.")
+
+
+def _calm(aws: Aws, existing: Stack, console: Console) -> Stack:
+    """The stack once nothing but a deletion is being done to it: CloudFormation refuses to delete during an update."""
+    if existing.state is not State.BUSY or existing.status in ("CREATE_IN_PROGRESS", "DELETE_IN_PROGRESS"):
+        return existing
+    console.say(f"Project '{existing.project}' is being {existing.doing} at the moment; waiting for that first.")
+    with console.waiting("Following") as wait:
+        return follow(aws, existing.id, wait, timeout=TIMEOUT_SECONDS)[0]
+
+
+def _delete(aws: Aws, project: Project, existing: Stack, console: Console) -> None:
+    names = project.names(aws.account, aws.region)
+    seen = None
+    if existing.status != "DELETE_IN_PROGRESS":
+        stop_all(Cluster.of_stack(aws, existing.id), console)
+        with console.waiting(f"Emptying bucket {names.bucket}") as wait:
+            objects = storage.empty(aws, names.bucket, lambda done: wait.update(f"{count(done, 'object')} deleted"))
+        pictures = images.delete_all(aws, names.repository)
+        console.say(f"Deleted {count(objects, 'object')} and {count(pictures, 'image')}.")
+        seen = events_so_far(aws, existing.id)
+        aws.cloudformation.delete_stack(StackName=existing.id)
+        console.say(f"Deleting stack {existing.name}. This takes 2 to 5 minutes.")
+    with console.waiting("Deleting") as wait:
+        done, cause = follow(aws, existing.id, wait, timeout=TIMEOUT_SECONDS, seen=seen)
+        elapsed = wait.elapsed
+    if done.state is not State.ABSENT:
+        raise SatcompError(
+            f"AWS couldn't delete everything. What failed first was {cause or done.reason or done.status}.",
+            "Type the same command again; if it fails the same way, delete that resource in the console first.",
+        )
+    console.say(f"Stack deleted in {duration(elapsed)}.")
+
+
+def _report(aws: Aws, project: Project, console: Console, said: str = "") -> Exit:
+    remains = leftovers.of(aws, project)
+    console.when_interrupted = ""
+    if remains:
+        raise SatcompError(
+            f"{said or f'The stack of project {project.name} is deleted.'} But something is left that can cost money: "
+            f"{'; '.join(remains)}.",
+            "Type ./delete-solver-infrastructure again in a minute; what is still there then, delete in the console.",
+        )
+    console.result(f"{said or f'Project {project.name!r} is deleted.'} Nothing of it is left in {aws.region}.")
+    return Exit.OK

@@ -1,0 +1,156 @@
+"""send_message: submit a problem to the cluster as a job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .. import cli, job_queue, stack, storage
+from ..aws import together
+from ..errors import Exit
+from ..fleet import Cluster
+from ..jobs import DEFAULT_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS, Job, S3Uri, Verdict
+from .instances import MAX_NODES, check_workers
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from ..fleet import Fleet
+    from ..jobs import Result
+    from ..progress import Console
+    from ..stack import Infrastructure
+
+
+class _Parser(cli.Parser):
+    """Takes the solver's own arguments out before the rest is read: they may look like anything.
+
+    They are what stands behind --args, up to the next option of this command; behind a lone `--`, all that follows.
+    """
+
+    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
+        own: list[str] = []
+        for_solver: list[str] = []
+        options = {"--help", *(option for action in self._actions for option in action.option_strings)} - {"-h"}
+        target = own
+        for position, word in enumerate(argv):
+            if word == "--" and target is for_solver:
+                for_solver += argv[position + 1 :]
+                break
+            name, _, value = word.partition("=")
+            if name == "--args":
+                target = for_solver
+                if "=" in word:  # --args=WORD: this word alone
+                    for_solver.append(value)
+                    target = own
+            elif target is for_solver and name in options:
+                target = own
+                own.append(word)
+            else:
+                target.append(word)
+        args = super().parse(own)
+        args.args = for_solver
+        return args
+
+
+def parser() -> cli.Parser:
+    """The command's arguments."""
+    parser = _Parser(
+        "send_message",
+        "Submit a problem to the cluster as a job; the leader solves it when its turn comes.",
+        "  ./send_message --location s3://BUCKET/test.cnf --workers 1 --await-response\n"
+        "  ./send_message --location s3://BUCKET/hard.cnf.xz --workers 3 --timeout 1000 --args -p --seed=7\n"
+        "  ./send_message --location s3://BUCKET/test.cnf --workers 0 --args -p -- --timeout 5",
+    )
+    parser.add_argument(
+        "--location",
+        required=True,
+        type=cli.argument(S3Uri.parse),
+        metavar="S3_LOCATION",
+        help="the problem, s3://BUCKET/KEY; .gz, .bz2, .xz and .zst are decompressed for the solver",
+    )
+    parser.add_argument(
+        "--workers",
+        required=True,
+        type=cli.whole_number(0, MAX_NODES),
+        metavar="NUM_WORKERS",
+        help="how many workers the job gets beside the leader; it waits until so many are ready",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=cli.whole_number(1, MAX_TIMEOUT_SECONDS),
+        default=DEFAULT_TIMEOUT_SECONDS,
+        metavar="S",
+        help="seconds of wall-clock time that the solver gets (default: %(default)s)",
+    )
+    parser.add_argument("--name", default="", help="the solver's name, for an image that holds several solvers")
+    parser.add_argument(
+        "--format", default="", metavar="FORMAT", help="the formula's language, for example DIMACS or SMTLIB2"
+    )
+    parser.add_argument(
+        "--args",
+        metavar="ARGS",
+        nargs="*",
+        help="arguments for the solver, up to the next option of this command; behind '--' all the rest is the solver's",
+    )
+    parser.add_argument(
+        "--await-response",
+        action="store_true",
+        help="wait for the job's result and print it (exit code 1: ERROR)",
+    )
+    cli.add_project(parser, required=False)
+    cli.add_aws_options(parser)
+    return parser
+
+
+def run(args: argparse.Namespace, console: Console) -> Exit:
+    """Check the problem, send the job, and wait for its result if that is wanted."""
+    aws = cli.connect(args)
+    infrastructure = stack.find(aws, args.project)
+    check_workers(infrastructure, args.workers)
+    _, fleet = together(
+        lambda: storage.check_exists(aws, args.location), lambda: Cluster.of(aws, infrastructure).look()
+    )
+    job = Job(args.location, args.workers, args.timeout, args.name, tuple(args.args), args.format)
+    job_id = job_queue.send(aws, infrastructure, job)
+    console.result(f"Job {job_id}")
+    _warn(args, infrastructure, fleet, console)
+    if not args.await_response:
+        console.say(f"Its result will be s3://{infrastructure.bucket}/results/{job_id}/result.json")
+        return Exit.OK
+    console.when_interrupted = (
+        f"The job goes on; its result will be s3://{infrastructure.bucket}/results/{job_id}/result.json"
+    )
+    with console.waiting("Waiting for the result") as wait:
+        result = job_queue.await_result(aws, infrastructure, job_id, wait)
+    return _show(result, console)
+
+
+def _warn(args: argparse.Namespace, infrastructure: Infrastructure, fleet: Fleet, console: Console) -> None:
+    """Say what will keep the job from being solved, as far as it can be seen now."""
+    if args.location.bucket != infrastructure.bucket:
+        console.say(
+            f"Note: unless you have given the nodes the permission, they can read only s3://{infrastructure.bucket}; "
+            "copy the problem there with 'aws s3 cp'."
+        )
+    workers = f" --workers {args.workers}" if infrastructure.track.has_workers else ""
+    start = f"./update_instances --option setup{workers}"
+    if not fleet.leaders.running:
+        console.say(f"Note: no leader is running, and the job waits until one is. Start it: {start}")
+    elif fleet.workers.running < args.workers:
+        console.say(
+            f"Note: the job needs {args.workers} workers, and waits until more than the {fleet.workers.running} of now "
+            f"are running. Start them: {start}"
+        )
+
+
+def _show(result: Result, console: Console) -> Exit:
+    if result.verdict is Verdict.TIMEOUT:
+        time = f"after {result.timeout_seconds} s"
+    else:
+        time = f"in {result.wall_seconds:.2f} s"
+    console.result(f"{result.verdict} {time}")
+    if result.reason:
+        console.result(result.reason)
+    if result.files:
+        console.result(f"Files: {result.files}   (aws s3 cp --recursive {result.files} .)")
+    return Exit.FAILURE if result.verdict is Verdict.ERROR else Exit.OK

@@ -1,0 +1,156 @@
+"""The cluster's machines and services: how many there should be, and how many there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from .aws import error_code, error_message, together
+from .project import CLUSTER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .aws import Aws
+    from .stack import Infrastructure
+
+_GONE = ("ServiceNotFoundException", "ServiceNotActiveException", "ClusterNotFoundException")
+_NOT_GONE = ["pending", "running", "shutting-down", "stopping", "stopped"]
+
+
+@dataclass(frozen=True)
+class Service:
+    """How far an ECS service is: tasks wanted, being started, running."""
+
+    desired: int
+    pending: int
+    running: int
+
+    def __str__(self) -> str:
+        return f"{self.running} of {self.desired}"
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """What runs at a moment. `instances` counts the machines that EC2 has started or is starting."""
+
+    desired_instances: int
+    instances: int
+    registered: int
+    """Machines that have joined the cluster, so that tasks can be placed on them."""
+    leaders: Service
+    workers: Service
+
+    def is_complete(self, leaders: int, workers: int) -> bool:
+        """Whether exactly the nodes that were asked for run."""
+        return self.leaders == Service(leaders, 0, leaders) and self.workers == Service(workers, 0, workers)
+
+
+class Cluster:
+    """A project's Auto Scaling group and ECS services, by their names; an empty name is of something that isn't there.
+
+    Group and cluster may have been deleted meanwhile: then there is nothing to stop, and nothing to be seen.
+    """
+
+    def __init__(self, aws: Aws, group: str, cluster: str, leader_service: str, worker_service: str) -> None:
+        self._aws = aws
+        self._group = group
+        self._cluster = cluster
+        self._leader_service = leader_service
+        self._worker_service = worker_service
+
+    @classmethod
+    def of(cls, aws: Aws, infrastructure: Infrastructure) -> Self:
+        """The cluster of a complete infrastructure."""
+        return cls(
+            aws,
+            infrastructure.auto_scaling_group,
+            infrastructure.cluster,
+            infrastructure.leader_service,
+            infrastructure.worker_service,
+        )
+
+    @classmethod
+    def of_stack(cls, aws: Aws, stack_id: str) -> Self:
+        """What there is of a cluster in a stack, whatever state that is in."""
+        pages = aws.cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_id)
+        names = {
+            resource["LogicalResourceId"]: resource.get("PhysicalResourceId", "")
+            for page in pages
+            for resource in page["StackResourceSummaries"]
+            if resource["ResourceStatus"] != "DELETE_COMPLETE"
+        }
+        services = ("SolverLeaderService", "SolverWorkerService")
+        return cls(aws, names.get("EcsInstanceAsg", ""), CLUSTER, *(names.get(service, "") for service in services))
+
+    def resize(self, leaders: int, workers: int) -> None:
+        """Ask for so many nodes, one machine each. Returns at once; the machines need minutes."""
+        self._set_group(leaders + workers)
+        together(
+            lambda: self._set_service(self._leader_service, leaders),
+            lambda: self._set_service(self._worker_service, workers),
+        )
+
+    def stop(self) -> None:
+        """Ask for no node at all; what isn't there needs no stopping. Returns at once."""
+        together(
+            lambda: _unless_gone(lambda: self._set_group(0), bool(self._group)),
+            lambda: _unless_gone(lambda: self._set_service(self._leader_service, 0), bool(self._leader_service)),
+            lambda: _unless_gone(lambda: self._set_service(self._worker_service, 0), bool(self._worker_service)),
+        )
+
+    def _set_group(self, machines: int) -> None:
+        self._aws.autoscaling.update_auto_scaling_group(AutoScalingGroupName=self._group, DesiredCapacity=machines)
+
+    def _set_service(self, service: str, count: int) -> None:
+        self._aws.ecs.update_service(cluster=self._cluster, service=service, desiredCount=count)
+
+    def look(self) -> Fleet:
+        """What runs now (three calls, at the same time)."""
+        (desired, instances), (leaders, workers), registered = together(
+            self._machines, self._services, self._registered
+        )
+        return Fleet(desired, instances, registered, leaders, workers)
+
+    def instances(self) -> list[str]:
+        """The ids of all machines of the group that EC2 has not terminated yet: those that can still cost money."""
+        pages = self._aws.ec2.get_paginator("describe_instances").paginate(
+            Filters=[
+                {"Name": "tag:aws:autoscaling:groupName", "Values": [self._group]},
+                {"Name": "instance-state-name", "Values": _NOT_GONE},
+            ]
+        )
+        return [i["InstanceId"] for page in pages for r in page["Reservations"] for i in r["Instances"]]
+
+    def _machines(self) -> tuple[int, int]:
+        answer = self._aws.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[self._group])
+        for group in answer["AutoScalingGroups"]:
+            return group["DesiredCapacity"], len(group["Instances"])
+        return 0, 0
+
+    def _services(self) -> tuple[Service, Service]:
+        names = [self._leader_service, self._worker_service]
+        answer = self._aws.ecs.describe_services(cluster=self._cluster, services=names)
+        counts = {
+            name: Service(service["desiredCount"], service["pendingCount"], service["runningCount"])
+            for service in answer["services"]
+            for name in (service["serviceName"], service["serviceArn"])
+        }
+        nothing = Service(0, 0, 0)
+        return counts.get(names[0], nothing), counts.get(names[1], nothing)
+
+    def _registered(self) -> int:
+        answer = self._aws.ecs.describe_clusters(clusters=[self._cluster])
+        return sum(cluster["registeredContainerInstancesCount"] for cluster in answer["clusters"])
+
+
+def _unless_gone(change: Callable[[], None], there: bool) -> None:
+    from botocore.exceptions import ClientError
+
+    try:
+        if there:
+            change()
+    except ClientError as error:
+        gone = error_code(error) in _GONE or "not found" in error_message(error)  # Auto Scaling has no code for it
+        if not gone:
+            raise

@@ -1,0 +1,155 @@
+"""The project's queues as a client sees them: sending a job, and waiting for its result."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .aws import error_code, together
+from .errors import SatcompError
+from .jobs import RETURN_CODES, Result, Verdict, result_key
+
+if TYPE_CHECKING:
+    from .aws import Aws
+    from .jobs import Job
+    from .progress import Wait
+    from .stack import Infrastructure
+
+_MOST_MESSAGES = 10
+"""That one call can receive (SQS's service model)."""
+_LOOK_SECONDS = 1
+_HIDE_SECONDS = 5
+"""How long others don't see a result message that was received here and turned out to be theirs, at most."""
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """How many jobs wait on the queue, are being solved, and were given up."""
+
+    waiting: int
+    taken: int
+    given_up: int
+
+    def __str__(self) -> str:
+        return f"{self.waiting} on the queue, {self.taken} being solved"
+
+
+def send(aws: Aws, infrastructure: Infrastructure, job: Job) -> str:
+    """Put a job on the queue; returns its id."""
+    return aws.sqs.send_message(QueueUrl=infrastructure.job_queue, MessageBody=job.to_message())["MessageId"]
+
+
+def backlog(aws: Aws, infrastructure: Infrastructure) -> Backlog:
+    """The queues' lengths; SQS calls them approximate."""
+
+    def lengths(queue: str) -> tuple[int, int]:
+        names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        attributes = aws.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+        return int(attributes[names[0]]), int(attributes[names[1]])
+
+    jobs, dead = together(lambda: lengths(infrastructure.job_queue), lambda: lengths(infrastructure.dead_letter_queue))
+    return Backlog(jobs[0], jobs[1], sum(dead))
+
+
+def stored_result(aws: Aws, bucket: str, job_id: str) -> Result | None:
+    """The job's result, if it has one yet."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return Result.from_json(aws.s3.get_object(Bucket=bucket, Key=result_key(job_id))["Body"].read())
+    except ClientError as error:
+        if error_code(error) in ("NoSuchKey", "404"):
+            return None
+        raise
+
+
+def await_result(aws: Aws, infrastructure: Infrastructure, job_id: str, wait: Wait) -> Result:
+    """Wait until the job has a result; raises SatcompError where it was given up.
+
+    The object in the bucket is the truth. The result queue tells sooner, and is all that leaders of earlier years
+    give: of it, this job's message alone is taken, and others are put back at once.
+    """
+    while True:
+        (announced, others), result = together(
+            lambda: _take_announcement(aws, infrastructure.result_queue, job_id),
+            lambda: stored_result(aws, infrastructure.bucket, job_id),
+        )
+        if result is None and announced is not None:
+            result = stored_result(aws, infrastructure.bucket, job_id) or _result_of_2023(job_id, announced)
+        if result is not None:
+            if announced is None:  # the message is sent after the object is stored, so it must be coming now
+                _take_announcement(aws, infrastructure.result_queue, job_id)
+            return result
+        queue = backlog(aws, infrastructure)
+        wait.update(f"Waiting for the result: {queue}")
+        if queue.given_up and _is_given_up(aws, infrastructure.dead_letter_queue, job_id):
+            raise SatcompError(
+                f"Job {job_id} was given up: three nodes in turn took it and died or were stopped before its end.",
+                f"The nodes' last words are in CloudWatch, log group {infrastructure.leader_log_group}.",
+            )
+        if others:  # their owners shall get them: leave the queue alone for a moment
+            wait.console.sleep(_LOOK_SECONDS)
+
+
+def _take_announcement(aws: Aws, queue: str, job_id: str) -> tuple[dict[str, Any] | None, bool]:
+    """Receive what is on the result queue, waiting a second for it; take this job's message, put the others back.
+
+    Returns the message, if it was there, and whether others were.
+    """
+    received = aws.sqs.receive_message(
+        QueueUrl=queue,
+        MaxNumberOfMessages=_MOST_MESSAGES,
+        WaitTimeSeconds=_LOOK_SECONDS,
+        VisibilityTimeout=_HIDE_SECONDS,
+    ).get("Messages", [])
+    own, others = None, []
+    for message in received:
+        announcement = _announcement(message["Body"])
+        if announcement.get("task_id") == job_id:
+            own = announcement
+            aws.sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        else:
+            others.append(message)
+    if others:
+        aws.sqs.change_message_visibility_batch(
+            QueueUrl=queue,
+            Entries=[
+                {"Id": str(index), "ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 0}
+                for index, message in enumerate(others)
+            ],
+        )
+    return own, bool(others)
+
+
+def _announcement(body: str) -> dict[str, Any]:
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _result_of_2023(job_id: str, announcement: dict[str, Any]) -> Result:
+    """The result that a message of a 2023 leader tells of; such a leader stores none."""
+    driver, solver = announcement.get("driver") or {}, announcement.get("solver") or {}
+    output = solver.get("output") or {}
+    code = output.get("return_code")
+    verdict = RETURN_CODES.get(code, Verdict.ERROR) if isinstance(code, int) else Verdict.ERROR
+    return Result(
+        job_id=job_id,
+        verdict=verdict,
+        problem=str(driver.get("s3_uri", "")),
+        reason=f"The solver's return code was {code}." if verdict is Verdict.ERROR else "",
+        return_code=code if isinstance(code, int) else None,
+        wall_seconds=float(driver.get("solver_runtime_millis") or 0) / 1000,
+        solver_output=output,
+    )
+
+
+def _is_given_up(aws: Aws, dead_letter_queue: str, job_id: str) -> bool:
+    """Whether the job is among the next messages of the dead-letter queue; none is taken from it."""
+    received = aws.sqs.receive_message(
+        QueueUrl=dead_letter_queue, MaxNumberOfMessages=_MOST_MESSAGES, VisibilityTimeout=0
+    ).get("Messages", [])
+    return any(message["MessageId"] == job_id for message in received)

@@ -1,0 +1,247 @@
+"""The project's stack: its states, its outputs, how it is found, created and updated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from .aws import error_code, error_message
+from .errors import SatcompError
+from .project import PROJECT_TAG, Project
+from .tracks import TRACKS, Track
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .aws import Aws
+
+
+class State(Enum):
+    """What the twenty statuses of a CloudFormation stack mean to a user."""
+
+    ABSENT = "absent"
+    READY = "ready"
+    BUSY = "busy"
+    BROKEN = "broken"
+    """Only deleting helps."""
+
+
+_STATES = {
+    State.READY: (
+        "CREATE_COMPLETE",
+        "UPDATE_COMPLETE",
+        "UPDATE_ROLLBACK_COMPLETE",
+        "IMPORT_COMPLETE",
+        "IMPORT_ROLLBACK_COMPLETE",
+    ),
+    State.BUSY: (
+        "CREATE_IN_PROGRESS",
+        "ROLLBACK_IN_PROGRESS",
+        "DELETE_IN_PROGRESS",
+        "UPDATE_IN_PROGRESS",
+        "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+        "UPDATE_ROLLBACK_IN_PROGRESS",
+        "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+        "IMPORT_IN_PROGRESS",
+        "IMPORT_ROLLBACK_IN_PROGRESS",
+    ),
+    State.BROKEN: (
+        "CREATE_FAILED",
+        "ROLLBACK_COMPLETE",
+        "ROLLBACK_FAILED",
+        "DELETE_FAILED",
+        "UPDATE_FAILED",
+        "UPDATE_ROLLBACK_FAILED",
+        "IMPORT_ROLLBACK_FAILED",
+        "REVIEW_IN_PROGRESS",
+    ),
+    State.ABSENT: ("DELETE_COMPLETE",),
+}
+_STATE_OF = {status: state for state, statuses in _STATES.items() for status in statuses}
+
+_BUSY_WITH = {"CREATE": "created", "ROLLBACK": "rolled back", "DELETE": "deleted", "UPDATE": "updated"}
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack as CloudFormation describes it."""
+
+    id: str
+    name: str
+    status: str
+    reason: str
+    tags: Mapping[str, str]
+    outputs: Mapping[str, str]
+
+    @classmethod
+    def of(cls, description: Any) -> Stack:
+        """From an entry of DescribeStacks."""
+        return cls(
+            id=description["StackId"],
+            name=description["StackName"],
+            status=description["StackStatus"],
+            reason=description.get("StackStatusReason", ""),
+            tags={tag["Key"]: tag["Value"] for tag in description.get("Tags", ())},
+            outputs={output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", ())},
+        )
+
+    @property
+    def state(self) -> State:
+        """The status reduced. Raises SatcompError for a status that isn't known: it may mean anything."""
+        state = _STATE_OF.get(self.status)
+        if state is None:
+            raise SatcompError(f"Stack {self.name} is in a state that this version doesn't know: {self.status}.")
+        return state
+
+    @property
+    def project(self) -> str:
+        """The name of the project that the stack is of; empty for a stack of something else."""
+        return self.tags.get(PROJECT_TAG, "")
+
+    @property
+    def doing(self) -> str:
+        """What is being done to a busy stack, as in `it is being created`."""
+        return _BUSY_WITH.get(self.status.partition("_")[0], "changed")
+
+
+@dataclass(frozen=True)
+class Infrastructure:
+    """A complete project in AWS, by the outputs of its stack: every name that a command needs."""
+
+    project: str
+    stack: str
+    track: Track
+    zones: tuple[str, ...]
+    subnets: tuple[str, ...]
+    bucket: str
+    job_queue: str
+    result_queue: str
+    dead_letter_queue: str
+    cluster: str
+    leader_service: str
+    worker_service: str
+    auto_scaling_group: str
+    repository: str
+    repository_uri: str
+    leader_log_group: str
+    worker_log_group: str
+
+    @classmethod
+    def of(cls, stack: Stack) -> Infrastructure:
+        """From a stack that is ready. Raises SatcompError where it isn't one of this version's."""
+        try:
+            outputs = stack.outputs
+            return cls(
+                project=outputs["ProjectName"],
+                stack=stack.name,
+                track=TRACKS[outputs["SolverType"]],
+                zones=tuple(outputs["Zones"].split(",")),
+                subnets=tuple(outputs["SubnetIds"].split(",")),
+                bucket=outputs["BucketName"],
+                job_queue=outputs["JobQueueUrl"],
+                result_queue=outputs["ResultQueueUrl"],
+                dead_letter_queue=outputs["DeadLetterQueueUrl"],
+                cluster=outputs["ClusterName"],
+                leader_service=outputs["LeaderServiceName"],
+                worker_service=outputs["WorkerServiceName"],
+                auto_scaling_group=outputs["AutoScalingGroupName"],
+                repository=outputs["RepositoryName"],
+                repository_uri=outputs["RepositoryUri"],
+                leader_log_group=outputs["LeaderLogGroup"],
+                worker_log_group=outputs["WorkerLogGroup"],
+            )
+        except KeyError as error:
+            raise SatcompError(
+                f"Stack {stack.name} is not one that this version made: its output {error} is missing.",
+                "Delete it with ./delete-solver-infrastructure and create it anew.",
+            ) from error
+
+
+def describe(aws: Aws, name_or_id: str) -> Stack | None:
+    """The stack, or None where there is none. A deleted stack is found by its id alone."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return Stack.of(aws.cloudformation.describe_stacks(StackName=name_or_id)["Stacks"][0])
+    except ClientError as error:
+        if error_code(error) == "ValidationError" and "does not exist" in error_message(error):
+            return None
+        raise
+
+
+def projects(aws: Aws) -> list[Stack]:
+    """The stacks of all projects in the account and region, in whatever state."""
+    pages = aws.cloudformation.get_paginator("describe_stacks").paginate()
+    stacks = [Stack.of(description) for page in pages for description in page["Stacks"]]
+    return [stack for stack in stacks if stack.project and stack.state is not State.ABSENT]
+
+
+def find(aws: Aws, project: Project | None) -> Infrastructure:
+    """The infrastructure of a project, or of the region's only one. Raises SatcompError where there is none to use."""
+    stack = describe(aws, project.stack) if project else None
+    if stack is None or (project and stack.project != project.name):
+        stack = _only(aws, project)
+    if stack.state is State.BUSY:
+        raise SatcompError(
+            f"The infrastructure of project '{stack.project}' is being {stack.doing} at the moment ({stack.status}).",
+            "Wait until that is done, and type the command again.",
+        )
+    if stack.state is State.BROKEN:
+        raise SatcompError(
+            f"The infrastructure of project '{stack.project}' is not complete ({stack.status}).",
+            f"Remove what is there: ./delete-solver-infrastructure --project {stack.project}",
+        )
+    return Infrastructure.of(stack)
+
+
+def _only(aws: Aws, project: Project | None) -> Stack:
+    stacks = projects(aws)
+    if project is None and len(stacks) == 1:
+        return stacks[0]
+    if not stacks:
+        wanted = f"project '{project.name}'" if project else "any project"
+        raise SatcompError(
+            f"There is no infrastructure of {wanted} in region {aws.region}.",
+            "If you created it in another region, name that with --region; otherwise create it: "
+            f"./create-solver-infrastructure --project {project.name if project else 'PROJECT_NAME'} "
+            "--solver-type {cloud,parallel}",
+        )
+    names = ", ".join(f"'{stack.project}'" for stack in stacks)
+    if project:
+        raise SatcompError(
+            f"There is no project '{project.name}' in region {aws.region}; this account has {names} there.",
+            f"Type for example: --project {stacks[0].project}",
+        )
+    raise SatcompError(
+        f"This account has several projects in region {aws.region}: {names}.",
+        f"Say which one you mean, for example: --project {stacks[0].project}",
+    )
+
+
+def create(aws: Aws, project: Project, template: str) -> str:
+    """Start to create the stack; returns its id."""
+    return aws.cloudformation.create_stack(
+        StackName=project.stack,
+        TemplateBody=template,
+        Capabilities=["CAPABILITY_IAM"],
+        Tags=[{"Key": PROJECT_TAG, "Value": project.name}],
+    )["StackId"]
+
+
+def update(aws: Aws, stack: Stack, template: str) -> bool:
+    """Start to update the stack; False where AWS finds that nothing would change."""
+    from botocore.exceptions import ClientError
+
+    try:
+        aws.cloudformation.update_stack(
+            StackName=stack.id,
+            TemplateBody=template,
+            Capabilities=["CAPABILITY_IAM"],
+            Tags=[{"Key": key, "Value": value} for key, value in stack.tags.items()],
+        )
+    except ClientError as error:
+        if "No updates are to be performed" in error_message(error):
+            return False
+        raise
+    return True

@@ -1,0 +1,114 @@
+"""Following what CloudFormation does to a stack, event by event, to its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .errors import SatcompError
+from .stack import Stack, State, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .aws import Aws
+    from .progress import Wait
+
+
+def events_so_far(aws: Aws, stack_id: str) -> set[str]:
+    """The ids of all events that there are: what follow() then passes over."""
+    return {event["EventId"] for event in _events(aws, stack_id)}
+
+
+def follow(
+    aws: Aws,
+    stack_id: str,
+    wait: Wait,
+    *,
+    timeout: float,
+    seen: set[str] | None = None,
+    resources: int | None = None,
+) -> tuple[Stack, str]:
+    """Tell each event of the operation under way until it ends. Returns the stack and the first cause of a failure.
+
+    `seen` are the ids of events of earlier operations; without it, those before the operation's start are passed over.
+    `resources` is how many resources there are, if that is known. The cause is empty where nothing failed. Raises
+    SatcompError after `timeout` seconds.
+    """
+    operation = _Operation(seen if seen is not None else _before_this(aws, stack_id))
+
+    def late() -> SatcompError:
+        return SatcompError(
+            f"CloudFormation was not done after {timeout / 60:.0f} minutes; it goes on by itself.",
+            "Type the same command again to go on watching.",
+        )
+
+    for _ in wait.polls(timeout, late):
+        stack = describe(aws, stack_id)  # before the events: so none is missed of a stack that is found to be done
+        if stack is None:
+            raise SatcompError(f"Stack {stack_id} is gone, and CloudFormation doesn't know it any more.")
+        for event in operation.new(_events(aws, stack_id)):
+            wait.event(_line(event))
+        of_all = f" of {resources}" if resources else ""
+        wait.update(f"{operation.done}{of_all} resources", operation.done)
+        if stack.state is not State.BUSY:
+            return stack, operation.cause
+    raise AssertionError  # polls() ends by an exception alone
+
+
+class _Operation:
+    """The events of one operation: which are new, how many resources are done, and what failed first."""
+
+    def __init__(self, seen: set[str]) -> None:
+        self._seen = seen
+        self._done: set[str] = set()
+        self.cause = ""
+
+    @property
+    def done(self) -> int:
+        return len(self._done)
+
+    def new(self, newest_first: Iterable[Any]) -> list[Any]:
+        """The events not seen before, oldest first."""
+        fresh = []
+        for event in newest_first:
+            if event["EventId"] in self._seen:
+                break
+            fresh.append(event)
+        fresh.reverse()
+        for event in fresh:
+            self._seen.add(event["EventId"])
+            self._note(event)
+        return fresh
+
+    def _note(self, event: Any) -> None:
+        status, reason = event["ResourceStatus"], event.get("ResourceStatusReason", "")
+        of_the_stack = event["PhysicalResourceId"] == event["StackId"]
+        if status.endswith("_COMPLETE") and not of_the_stack:
+            self._done.add(event["LogicalResourceId"])
+        # «Resource creation cancelled» is said of everything else that was under way when the first one failed.
+        if status.endswith("_FAILED") and not self.cause and "cancelled" not in reason:
+            name = "the stack" if of_the_stack else f"{event['LogicalResourceId']} ({event['ResourceType']})"
+            self.cause = f"{name}: {reason.rstrip('.') or status}"
+
+
+def _line(event: Any) -> str:
+    reason = event.get("ResourceStatusReason", "")
+    words = event["ResourceStatus"].replace("_", " ").lower()
+    kind = event["ResourceType"].removeprefix("AWS::")
+    return f"{words:<20} {event['LogicalResourceId']:<28} {kind}{f'  {reason}' if reason else ''}"
+
+
+def _events(aws: Aws, stack_id: str) -> Iterable[Any]:
+    """Events, newest first, page by page as they are asked for."""
+    for page in aws.cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_id):
+        yield from page["StackEvents"]
+
+
+def _before_this(aws: Aws, stack_id: str) -> set[str]:
+    """The ids of the events before the operation that is under way or came last."""
+    events = list(_events(aws, stack_id))
+    for index, event in enumerate(events):
+        begun = event["ResourceStatus"] in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
+        if begun and event["PhysicalResourceId"] == event["StackId"]:
+            return {earlier["EventId"] for earlier in events[index + 1 :]}
+    return set()
