@@ -90,7 +90,7 @@ def parser() -> cli.Parser:
         "--args",
         metavar="ARGS",
         nargs="*",
-        help="arguments for the solver, up to the next option of this command; behind '--' all the rest is the solver's",
+        help="arguments for the solver, up to the next option of this command; behind '--', all the rest",
     )
     parser.add_argument(
         "--await-response",

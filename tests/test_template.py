@@ -1,0 +1,730 @@
+"""The infrastructure's template: what it must have, what it must never have, and its life in moto."""
+
+from __future__ import annotations
+
+import base64
+import re
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+from botocore.stub import Stubber
+from moto import mock_aws
+from moto.ec2.models.route_tables import RouteTable
+
+from satcomp_infra import template
+from satcomp_infra.errors import SatcompError, UsageError
+from satcomp_infra.project import CLUSTER, NODE_MANIFEST_TABLE, PROJECT_TAG, TASK_END_TABLE, Project
+from satcomp_infra.template import BODY_LIMIT, render, resource_count, zones_offering
+from satcomp_infra.tracks import CLOUD, PARALLEL, Track
+
+PROJECT = Project("team/solver_1")
+ACCOUNT = "123456789012"  # moto's
+REGION = "us-east-1"
+ZONES = [f"us-east-1{letter}" for letter in "abcdef"]
+BOTH_TRACKS = pytest.mark.parametrize("track", [CLOUD, PARALLEL], ids=lambda track: track.name)
+
+OUTPUTS = [
+    *("ProjectName", "SolverType", "InstanceType", "Zones", "SubnetIds", "VpcId", "BucketName"),
+    *("JobQueueUrl", "ResultQueueUrl", "DeadLetterQueueUrl", "ClusterName", "LeaderServiceName"),
+    *("WorkerServiceName", "AutoScalingGroupName", "RepositoryName", "RepositoryUri", "LeaderLogGroup"),
+    *("WorkerLogGroup", "FileSystemId", "NodeManifestTable", "TaskEndTable"),
+]
+
+# No price by the hour: they cost nothing, or only what is stored in them or moved through them.
+FREE_WHILE_IDLE = {
+    "AWS::AutoScaling::AutoScalingGroup",
+    "AWS::DynamoDB::Table",
+    "AWS::EC2::InternetGateway",
+    "AWS::EC2::LaunchTemplate",
+    "AWS::EC2::Route",
+    "AWS::EC2::RouteTable",
+    "AWS::EC2::SecurityGroup",
+    "AWS::EC2::SecurityGroupIngress",
+    "AWS::EC2::Subnet",
+    "AWS::EC2::SubnetRouteTableAssociation",
+    "AWS::EC2::VPC",
+    "AWS::EC2::VPCEndpoint",  # gateway endpoints only: a test of its own
+    "AWS::EC2::VPCGatewayAttachment",
+    "AWS::ECR::Repository",
+    "AWS::ECS::Cluster",
+    "AWS::ECS::Service",
+    "AWS::ECS::TaskDefinition",
+    "AWS::EFS::AccessPoint",
+    "AWS::EFS::FileSystem",
+    "AWS::EFS::MountTarget",
+    "AWS::IAM::InstanceProfile",
+    "AWS::IAM::Role",
+    "AWS::Logs::LogGroup",
+    "AWS::S3::Bucket",
+    "AWS::S3::BucketPolicy",
+    "AWS::SQS::Queue",
+    "AWS::SQS::QueuePolicy",
+}
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # C is ten times as fast
+    """YAML with CloudFormation's short forms, read as the long ones."""
+
+
+def _long_form(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        value: Any = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_mapping(node, deep=True)
+    if tag == "GetAtt":
+        value = value.split(".", 1)
+    return {tag if tag == "Ref" else f"Fn::{tag}": value}
+
+
+_Loader.add_multi_constructor("!", _long_form)
+
+
+def rendered(track: Track = CLOUD, zones: list[str] | None = None, project: Project = PROJECT) -> dict[str, Any]:
+    """The template as CloudFormation reads it. Not to be changed: tests share it."""
+    return _rendered(track, tuple(zones or ZONES[:2]), project)
+
+
+@lru_cache
+def _rendered(track: Track, zones: tuple[str, ...], project: Project) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.load(render(project, track, zones), _Loader)
+    return document
+
+
+def of_type(document: dict[str, Any], resource_type: str) -> dict[str, dict[str, Any]]:
+    """The properties of all resources of a type, by logical id."""
+    return {
+        name: resource.get("Properties", {})
+        for name, resource in document["Resources"].items()
+        if resource["Type"] == resource_type
+    }
+
+
+def only(document: dict[str, Any], resource_type: str) -> dict[str, Any]:
+    (properties,) = of_type(document, resource_type).values()
+    return properties
+
+
+def containers(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The container definitions, by name."""
+    tasks = of_type(document, "AWS::ECS::TaskDefinition").values()
+    return {container["Name"]: container for task in tasks for container in task["ContainerDefinitions"]}
+
+
+def user_data(document: dict[str, Any]) -> str:
+    data = only(document, "AWS::EC2::LaunchTemplate")["LaunchTemplateData"]
+    script: str = data["UserData"]["Fn::Base64"]["Fn::Sub"]
+    return script
+
+
+def statements(role: dict[str, Any]) -> list[dict[str, Any]]:
+    return [one for policy in role["Policies"] for one in policy["PolicyDocument"]["Statement"]]
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+# ---- Money
+
+
+@BOTH_TRACKS
+def test_nothing_has_a_price_by_the_hour(track: Track) -> None:
+    types = {resource["Type"] for resource in rendered(track)["Resources"].values()}
+    assert types <= FREE_WHILE_IDLE
+
+
+def test_endpoints_are_the_free_ones_for_s3_and_dynamodb() -> None:
+    endpoints = of_type(rendered(), "AWS::EC2::VPCEndpoint").values()
+    assert {endpoint["VpcEndpointType"] for endpoint in endpoints} == {"Gateway"}
+    assert {endpoint["ServiceName"]["Fn::Sub"].rsplit(".", 1)[1] for endpoint in endpoints} == {"s3", "dynamodb"}
+
+
+@BOTH_TRACKS
+def test_no_machine_and_no_task_runs_after_creation_and_updates_start_none(track: Track) -> None:
+    document = rendered(track)
+    group = only(document, "AWS::AutoScaling::AutoScalingGroup")
+    assert (group["MinSize"], group["MaxSize"]) == ("0", "1001")
+    assert "DesiredCapacity" not in group
+    services = of_type(document, "AWS::ECS::Service")
+    assert {name: service["DesiredCount"] for name, service in services.items()} == {
+        "SolverLeaderService": 0,
+        "SolverWorkerService": 0,
+    }
+
+
+def test_what_is_paid_for_by_use_is_off() -> None:
+    document = rendered()
+    assert only(document, "AWS::ECS::Cluster")["ClusterSettings"] == [
+        {"Name": "containerInsights", "Value": "disabled"}
+    ]
+    assert only(document, "AWS::EC2::LaunchTemplate")["LaunchTemplateData"]["Monitoring"] == {"Enabled": False}
+    assert only(document, "AWS::EFS::FileSystem")["BackupPolicy"] == {"Status": "DISABLED"}
+    assert {table["BillingMode"] for table in of_type(document, "AWS::DynamoDB::Table").values()} == {"PAY_PER_REQUEST"}
+
+
+def test_nothing_is_kept_when_the_stack_goes() -> None:
+    document = rendered()
+    assert not [name for name, resource in document["Resources"].items() if "DeletionPolicy" in resource]
+    assert only(document, "AWS::ECR::Repository")["EmptyOnDelete"] is True
+    lifecycle = only(document, "AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"]
+    assert any("AbortIncompleteMultipartUpload" in rule for rule in lifecycle)
+    assert {group["RetentionInDays"] for group in of_type(document, "AWS::Logs::LogGroup").values()} == {30}
+
+
+# ---- Tasks and services
+
+
+@BOTH_TRACKS
+@pytest.mark.parametrize("role", ["leader", "worker"])
+def test_a_container_gets_the_whole_machine_of_its_track(track: Track, role: str) -> None:
+    container = containers(rendered(track))[role]
+    assert container["Memory"] == track.container_memory < track.registered_memory
+    assert container["Cpu"] == track.vcpus * 1024
+    assert container["LinuxParameters"] == {"SharedMemorySize": 32768, "InitProcessEnabled": True}
+    assert container["LinuxParameters"]["SharedMemorySize"] < container["Memory"]
+    assert {limit["Name"] for limit in container["Ulimits"]} >= {"nofile", "memlock", "stack"}
+
+
+@BOTH_TRACKS
+def test_tasks_use_the_machines_network_and_map_no_port(track: Track) -> None:
+    document = rendered(track)
+    for task in of_type(document, "AWS::ECS::TaskDefinition").values():
+        assert task["NetworkMode"] == "host"
+        assert task["RequiresCompatibilities"] == ["EC2"]
+        assert "ExecutionRoleArn" not in task
+    assert "PortMappings" not in {key for container in containers(document).values() for key in container}
+
+
+def test_a_pushed_image_is_what_the_next_task_starts() -> None:
+    for name, container in containers(rendered()).items():
+        assert container["Image"] == {"Fn::Sub": f"${{Repository.RepositoryUri}}:{name}"}
+        assert container["VersionConsistency"] == "disabled"
+
+
+def test_nodes_of_the_cloud_track_share_the_file_system_by_its_access_point() -> None:
+    document = rendered(CLOUD)
+    for task in of_type(document, "AWS::ECS::TaskDefinition").values():
+        (volume,) = task["Volumes"]
+        efs = volume["EFSVolumeConfiguration"]
+        assert efs["FilesystemId"] == {"Ref": "FileSystem"}
+        assert efs["TransitEncryption"] == "ENABLED"
+        assert efs["AuthorizationConfig"] == {"AccessPointId": {"Ref": "FileSystemAccess"}, "IAM": "ENABLED"}
+        assert "RootDirectory" not in efs
+        (mount,) = task["ContainerDefinitions"][0]["MountPoints"]
+        assert mount == {"SourceVolume": volume["Name"], "ContainerPath": "/mount/efs"}
+
+
+def test_nodes_of_the_parallel_track_use_their_own_disk_at_the_same_place() -> None:
+    document = rendered(PARALLEL)
+    for task in of_type(document, "AWS::ECS::TaskDefinition").values():
+        (volume,) = task["Volumes"]
+        assert "EFSVolumeConfiguration" not in volume
+        assert f"install -d -o 1000 -g 1000 -m 0755 {volume['Host']['SourcePath']}\n" in user_data(document)
+        (mount,) = task["ContainerDefinitions"][0]["MountPoints"]
+        assert mount == {"SourceVolume": volume["Name"], "ContainerPath": "/mount/efs"}
+
+
+def test_containers_have_the_environment_that_existing_images_read() -> None:
+    for container in containers(rendered()).values():
+        environment = {variable["Name"]: variable["Value"] for variable in container["Environment"]}
+        assert environment == {
+            "AWS_DEFAULT_REGION": {"Ref": "AWS::Region"},
+            "SATCOMP_BUCKET_NAME": {"Ref": "Bucket"},
+            "SQS_QUEUE_NAME": {"Fn::GetAtt": ["JobQueue", "QueueName"]},
+            "SQS_OUTPUT_QUEUE_NAME": {"Fn::GetAtt": ["ResultQueue", "QueueName"]},
+            "OMPI_MCA_btl_tcp_if_include": "10.0.0.0/16",
+            "OMPI_MCA_oob_tcp_if_include": "10.0.0.0/16",
+        }
+
+
+def test_logs_wait_for_no_one() -> None:
+    for name, container in containers(rendered()).items():
+        assert container["LogConfiguration"]["LogDriver"] == "awslogs"
+        options = container["LogConfiguration"]["Options"]
+        assert options["mode"] == "non-blocking"
+        assert options["awslogs-group"] == {"Ref": f"{name.capitalize()}LogGroup"}
+
+
+@BOTH_TRACKS
+def test_services_run_one_task_a_machine_and_never_move_one(track: Track) -> None:
+    for service in of_type(rendered(track), "AWS::ECS::Service").values():
+        assert service["LaunchType"] == "EC2"
+        assert service["DeploymentConfiguration"] == {"MaximumPercent": 100, "MinimumHealthyPercent": 0}
+        assert service["PlacementConstraints"] == [{"Type": "distinctInstance"}]
+        assert service["AvailabilityZoneRebalancing"] == "DISABLED"
+
+
+# ---- Machines
+
+
+@BOTH_TRACKS
+def test_machines_are_those_of_the_track_and_leave_nothing_behind(track: Track) -> None:
+    data = only(rendered(track), "AWS::EC2::LaunchTemplate")["LaunchTemplateData"]
+    assert data["InstanceType"] == track.instance_type
+    assert data["MetadataOptions"]["HttpTokens"] == "required"
+    assert data["InstanceInitiatedShutdownBehavior"] == "terminate"
+    (disk,) = data["BlockDeviceMappings"]
+    assert disk["DeviceName"] == "/dev/xvda"
+    assert disk["Ebs"]["DeleteOnTermination"] is True
+    assert disk["Ebs"]["Encrypted"] is True
+    assert "KeyName" not in data
+    tags = {tag["ResourceType"]: {t["Key"]: t["Value"] for t in tag["Tags"]} for tag in data["TagSpecifications"]}
+    assert tags["instance"][PROJECT_TAG] == tags["volume"][PROJECT_TAG] == PROJECT.name
+
+
+@BOTH_TRACKS
+def test_user_data_is_shell_and_leaves_the_agent_to_start_by_itself(track: Track, tmp_path: Path) -> None:
+    script = user_data(rendered(track))
+    assert re.findall(r"\$\{.*?\}", script) == ["${Cluster}"]
+    assert "start ecs" not in script
+    file = tmp_path / "user-data"
+    file.write_text(script.replace("${Cluster}", CLUSTER))
+    subprocess.run(["bash", "-n", file], check=True)
+    assert f"echo 'ECS_CLUSTER={CLUSTER}' >> /etc/ecs/ecs.config" in file.read_text()
+
+
+def test_machines_may_be_in_all_zones_and_are_not_protected() -> None:
+    document = rendered(zones=ZONES)
+    group = only(document, "AWS::AutoScaling::AutoScalingGroup")
+    assert len(group["VPCZoneIdentifier"]) == len(ZONES)
+    assert "PlacementGroup" not in group
+    assert "NewInstancesProtectedFromScaleIn" not in group
+    assert all(tag["PropagateAtLaunch"] for tag in group["Tags"])
+
+
+# ---- Who may do what
+
+
+def test_only_nodes_reach_nodes() -> None:
+    document = rendered()
+    (group_id,) = of_type(document, "AWS::EC2::SecurityGroup")
+    assert "SecurityGroupIngress" not in only(document, "AWS::EC2::SecurityGroup")
+    ingress = only(document, "AWS::EC2::SecurityGroupIngress")
+    assert ingress["GroupId"] == ingress["SourceSecurityGroupId"] == {"Fn::GetAtt": [group_id, "GroupId"]}
+    assert not {"CidrIp", "CidrIpv6", "SourcePrefixListId"} & ingress.keys()
+
+
+def test_the_task_role_names_what_it_may_touch_and_all_of_it_is_this_stacks() -> None:
+    role = rendered()["Resources"]["TaskRole"]["Properties"]
+    assert "ManagedPolicyArns" not in role
+    for statement in statements(role):
+        assert statement["Effect"] == "Allow"
+        assert not [action for action in listed(statement["Action"]) if "*" in action]
+        for resource in listed(statement["Resource"]):
+            assert isinstance(resource, dict), "a literal, such as '*', is more than this stack's things"
+            (function, value), *_ = resource.items()
+            own = re.sub(r"\$\{AWS::\w+\}", "", value) if function == "Fn::Sub" else "${" + value[0] + "}"
+            assert re.search(r"\$\{\w+", own), f"{resource} names nothing of this stack"
+
+
+def test_nodes_delete_neither_problems_nor_results() -> None:
+    role = rendered()["Resources"]["TaskRole"]["Properties"]
+    actions = {action for statement in statements(role) for action in listed(statement["Action"])}
+    assert not {action for action in actions if action.startswith("s3:Delete")}
+    assert {"s3:GetObject", "s3:PutObject", "sqs:DeleteMessage", "sqs:SendMessage"} <= actions
+
+
+def test_nodes_mount_the_file_system_only_by_its_access_point() -> None:
+    role = rendered()["Resources"]["TaskRole"]["Properties"]
+    (mount,) = [one for one in statements(role) if "elasticfilesystem:ClientMount" in one["Action"]]
+    (condition,) = mount["Condition"]["StringEquals"].items()
+    assert condition[0] == "elasticfilesystem:AccessPointArn"
+    assert condition[1]["Fn::Sub"].endswith("access-point/${FileSystemAccess}")
+
+
+def test_a_machine_may_do_to_everything_only_what_aws_cant_narrow() -> None:
+    role = rendered()["Resources"]["InstanceRole"]["Properties"]
+    wide = {
+        action
+        for statement in statements(role)
+        if statement["Effect"] == "Allow" and statement["Resource"] == "*"
+        for action in statement["Action"]
+    }
+    assert wide == {"ecr:GetAuthorizationToken", "ecs:DiscoverPollEndpoint"}
+
+
+def test_what_is_stored_is_encrypted_on_the_way_and_at_rest() -> None:
+    document = rendered()
+    policies = [only(document, "AWS::S3::BucketPolicy")["PolicyDocument"]]
+    policies += [one["PolicyDocument"] for one in of_type(document, "AWS::SQS::QueuePolicy").values()]
+    policies.append(only(document, "AWS::EFS::FileSystem")["FileSystemPolicy"])
+    assert len(policies) == 5
+    for policy in policies:
+        (statement,) = policy["Statement"]
+        assert statement["Effect"] == "Deny"
+        assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert all(queue["SqsManagedSseEnabled"] for queue in of_type(document, "AWS::SQS::Queue").values())
+    assert only(document, "AWS::EFS::FileSystem")["Encrypted"] is True
+    assert "BucketEncryption" in only(document, "AWS::S3::Bucket")
+    assert set(only(document, "AWS::S3::Bucket")["PublicAccessBlockConfiguration"].values()) == {True}
+
+
+# ---- Jobs
+
+
+def test_a_job_comes_back_soon_and_fails_three_times_at_most() -> None:
+    queues = of_type(rendered(), "AWS::SQS::Queue")
+    job_queue, dead_letters = queues["JobQueue"], queues["DeadLetterQueue"]
+    assert job_queue["VisibilityTimeout"] == 60
+    assert job_queue["RedrivePolicy"] == {
+        "deadLetterTargetArn": {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]},
+        "maxReceiveCount": 3,
+    }
+    assert {queue["MessageRetentionPeriod"] for queue in queues.values()} == {14 * 24 * 60 * 60}
+    assert dead_letters["RedriveAllowPolicy"]["redrivePermission"] == "byQueue"
+    (source,) = dead_letters["RedriveAllowPolicy"]["sourceQueueArns"]
+    assert source["Fn::Sub"].endswith(":" + job_queue["QueueName"]["Fn::Sub"])
+
+
+# ---- Names, zones, size
+
+
+def test_no_role_has_a_name_so_that_capability_iam_is_enough() -> None:
+    document = rendered()
+    for properties in (
+        *of_type(document, "AWS::IAM::Role").values(),
+        *of_type(document, "AWS::IAM::InstanceProfile").values(),
+    ):
+        assert not {"RoleName", "InstanceProfileName"} & properties.keys()
+
+
+@pytest.mark.parametrize("name", ["no", "on", "null", "yes", "true"])
+def test_a_project_may_be_called_like_a_value_of_yaml(name: str) -> None:
+    document = rendered(project=Project(name))
+    assert document["Outputs"]["ProjectName"]["Value"] == name
+    assert only(document, "AWS::ECR::Repository")["RepositoryName"] == name
+
+
+@BOTH_TRACKS
+def test_outputs_are_those_that_the_commands_read(track: Track) -> None:
+    outputs = rendered(track)["Outputs"]
+    assert list(outputs) == OUTPUTS
+    for output in outputs.values():
+        assert output["Description"]
+        assert "Export" not in output
+
+
+@BOTH_TRACKS
+def test_the_longest_name_in_the_most_zones_fits_into_cloudformations_limit(track: Track) -> None:
+    longest = Project("a" * 40)
+    longest.names(ACCOUNT, REGION)
+    assert len(render(longest, track, ZONES).encode()) < BODY_LIMIT
+
+
+@BOTH_TRACKS
+def test_resources_are_counted_without_reading_yaml(track: Track) -> None:
+    assert resource_count(render(PROJECT, track, ZONES)) == len(rendered(track, ZONES)["Resources"])
+
+
+def test_the_order_of_the_zones_is_of_no_importance() -> None:
+    assert render(PROJECT, CLOUD, ZONES[::-1]) == render(PROJECT, CLOUD, ZONES)
+
+
+def test_each_zone_has_a_subnet_and_a_way_to_the_file_system() -> None:
+    document = rendered(zones=ZONES)
+    subnets = of_type(document, "AWS::EC2::Subnet")
+    assert [subnet["AvailabilityZone"] for subnet in subnets.values()] == ZONES
+    assert [subnet["CidrBlock"] for subnet in subnets.values()] == [f"10.0.{16 * i}.0/20" for i in range(6)]
+    targets = of_type(document, "AWS::EFS::MountTarget").values()
+    assert [target["SubnetId"]["Ref"] for target in targets] == list(subnets)
+    assert document["Outputs"]["Zones"]["Value"] == ",".join(ZONES)
+    separator, ids = document["Outputs"]["SubnetIds"]["Value"]["Fn::Join"]
+    assert (separator, [one["Ref"] for one in ids]) == (",", list(subnets))
+
+
+def test_a_zone_that_is_added_leaves_the_other_zones_subnets_alone() -> None:
+    before = of_type(rendered(zones=["us-east-1a", "us-east-1f"]), "AWS::EC2::Subnet")
+    after = of_type(rendered(zones=ZONES), "AWS::EC2::Subnet")
+    assert {name: after[name] for name in before} == before
+
+
+@pytest.mark.parametrize(
+    ("zones", "complaint"),
+    [
+        ([], "1 to 6 availability zones, not in 0"),
+        ([f"us-east-1{letter}" for letter in "abcdefg"], "not in 7"),
+        (["us-east-1a", "us-east-1a"], "may be named once"),
+        (["us-east-1a", "eu-west-1b"], "several regions"),
+        (["us-east-1"], "'us-east-1' is not the name of an availability zone"),
+        (["us-west-2-lax-1a"], "not the name of an availability zone"),
+    ],
+)
+def test_zones_that_cant_be_used_together_are_refused(zones: list[str], complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        render(PROJECT, CLOUD, zones)
+
+
+@BOTH_TRACKS
+def test_neither_account_nor_region_is_written_in_the_template(track: Track) -> None:
+    text = render(PROJECT, track, ZONES)
+    assert not re.findall(r"\b\d{12}\b", text)
+    assert REGION not in re.sub(r"us-east-1[a-f]\b", "", text)
+
+
+def test_help_doesnt_wait_for_jinja() -> None:
+    code = "import sys, satcomp_infra.template; sys.exit('jinja2' in sys.modules or 'boto3' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent.parent)
+
+
+# ---- cfn-lint
+
+
+def test_cfn_lint_has_nothing_to_say(tmp_path: Path) -> None:
+    for track in (CLOUD, PARALLEL):
+        for count in range(2, 7):
+            (tmp_path / f"{track.name}-{count}.yaml").write_text(render(PROJECT, track, ZONES[:count]))
+    # All files in one run: most of the time goes into reading the resource types' schemas.
+    result = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, cfnlint.runner; sys.exit(cfnlint.runner.main())",
+            "--regions",
+            REGION,
+            "--",
+            *sorted(tmp_path.iterdir()),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_no_rule_of_cfn_lint_is_off_without_a_reason() -> None:
+    text = render(PROJECT, CLOUD, ZONES)
+    ignored = rendered()["Metadata"]["cfn-lint"]["config"]["ignore_checks"]
+    assert ignored
+    for rule in ignored:
+        assert re.search(rf"^ *# .+\n *- {rule}$", text, re.MULTILINE)
+
+
+# ---- Zones that have the machines
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty account in moto, and nothing of the developer's own configuration."""
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_REGION", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with mock_aws():
+        yield
+
+
+TYPES = (CLOUD.instance_type, PARALLEL.instance_type)
+
+
+def offers(*pairs: tuple[str, str]) -> list[dict[str, str]]:
+    return [{"InstanceType": kind, "LocationType": "availability-zone", "Location": zone} for kind, zone in pairs]
+
+
+def zones_from(pages: list[list[dict[str, str]]]) -> list[str]:
+    """What zones_offering makes of AWS's answer, page by page."""
+    ec2 = boto3.client("ec2", region_name="us-west-2")
+    request = {
+        "LocationType": "availability-zone",
+        "Filters": [{"Name": "instance-type", "Values": list(TYPES)}],
+    }
+    with Stubber(ec2) as stub:
+        for number, page in enumerate(pages):
+            answer: dict[str, Any] = {"InstanceTypeOfferings": page}
+            if number < len(pages) - 1:
+                answer["NextToken"] = str(number + 1)
+            asked = request | ({"NextToken": str(number)} if number else {})
+            stub.add_response("describe_instance_type_offerings", answer, asked)
+        return zones_offering(ec2, TYPES)
+
+
+def test_a_zone_without_the_machines_is_left_out(aws: None) -> None:
+    # us-east-1e is the zone that lacks m6i in the account that moto's data come from.
+    assert zones_offering(boto3.client("ec2"), TYPES) == [zone for zone in ZONES if zone != "us-east-1e"]
+
+
+def test_a_zone_must_have_all_types_and_answers_may_come_in_pages(aws: None) -> None:
+    small, large = TYPES
+    pages = [
+        offers((small, "us-west-2c"), (small, "us-west-2a")),
+        offers((large, "us-west-2a"), (large, "us-west-2b"), (large, "us-west-2c")),
+    ]
+    assert zones_from(pages) == ["us-west-2a", "us-west-2c"]
+
+
+def test_local_zones_are_no_choice_because_they_have_no_shared_file_system(aws: None) -> None:
+    pairs = [(kind, zone) for kind in TYPES for zone in ("us-west-2-lax-1a", "us-west-2b")]
+    assert zones_from([offers(*pairs)]) == ["us-west-2b"]
+
+
+def test_no_more_zones_than_the_template_takes(aws: None) -> None:
+    pairs = [(kind, f"us-west-2{letter}") for kind in TYPES for letter in "hgfedcba"]
+    assert zones_from([offers(*pairs)]) == [f"us-west-2{letter}" for letter in "abcdef"]
+
+
+def test_a_region_without_the_machines_is_named(aws: None) -> None:
+    with pytest.raises(SatcompError, match=f"Region us-west-2 has no machines of type {TYPES[1]}") as caught:
+        zones_from([offers((TYPES[0], "us-west-2a"))])
+    assert "--region" in caught.value.advice
+
+
+def test_a_region_without_a_zone_that_has_both_machines_is_named(aws: None) -> None:
+    with pytest.raises(SatcompError, match="No availability zone of region us-west-2 has all of"):
+        zones_from([offers((TYPES[0], "us-west-2a"), (TYPES[1], "us-west-2b"))])
+
+
+# ---- A stack's life
+
+
+@contextmanager
+def stack_in_moto() -> Iterator[None]:
+    """moto's CloudFormation skips resource policies, and warns of it: nothing here depends on them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", r"Tried to parse AWS::(S3::BucketPolicy|SQS::QueuePolicy) but it's not supported", UserWarning
+        )
+        yield
+
+
+@pytest.fixture
+def route_tables_that_can_be_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """moto's CloudFormation leaves route tables behind, and then can't delete their network."""
+
+    def delete(self: RouteTable, account_id: str, region_name: str) -> None:
+        self._associations.clear()
+        self.ec2_backend.delete_route_table(self.id)
+
+    monkeypatch.setattr(RouteTable, "delete", delete, raising=False)
+
+
+def outputs_of(stack: str) -> dict[str, str]:
+    (description,) = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    assert description["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+    return {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
+
+
+def running_on(outputs: dict[str, str]) -> tuple[str, str, dict[str, int]]:
+    """The machine that the group would start, its user data, and the memory that each service's task would get."""
+    (group,) = boto3.client("autoscaling").describe_auto_scaling_groups(
+        AutoScalingGroupNames=[outputs["AutoScalingGroupName"]]
+    )["AutoScalingGroups"]
+    (version,) = boto3.client("ec2").describe_launch_template_versions(
+        LaunchTemplateId=group["LaunchTemplate"]["LaunchTemplateId"],
+        Versions=[group["LaunchTemplate"]["Version"]],
+    )["LaunchTemplateVersions"]
+    data = version["LaunchTemplateData"]
+    ecs = boto3.client("ecs")
+    services = ecs.describe_services(
+        cluster=outputs["ClusterName"], services=[outputs["LeaderServiceName"], outputs["WorkerServiceName"]]
+    )["services"]
+    memory = {}
+    for service in services:
+        assert service["desiredCount"] == 0
+        task = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
+        assert task["status"] == "ACTIVE"
+        (container,) = task["containerDefinitions"]
+        memory[container["name"]] = container["memory"]
+    return data["InstanceType"], base64.b64decode(data["UserData"]).decode(), memory
+
+
+def test_a_stack_is_created_changes_its_track_and_is_deleted(aws: None, route_tables_that_can_be_deleted: None) -> None:
+    cloudformation, s3 = boto3.client("cloudformation"), boto3.client("s3")
+    zones = zones_offering(boto3.client("ec2"), TYPES)
+    stack = PROJECT.stack
+    names = PROJECT.names(ACCOUNT, REGION)
+
+    with stack_in_moto():
+        cloudformation.create_stack(
+            StackName=stack, TemplateBody=render(PROJECT, CLOUD, zones), Capabilities=["CAPABILITY_IAM"]
+        )
+    outputs = outputs_of(stack)
+    assert list(outputs) == OUTPUTS
+    assert all(outputs.values())
+    assert not [value for value in outputs.values() if "$" in value or "{" in value]
+    assert {
+        "ProjectName": PROJECT.name,
+        "SolverType": "cloud",
+        "InstanceType": CLOUD.instance_type,
+        "Zones": ",".join(zones),
+        "BucketName": names.bucket,
+        "ClusterName": CLUSTER,
+        "RepositoryName": names.repository,
+        "RepositoryUri": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{names.repository}",
+        "LeaderLogGroup": names.leader_log_group,
+        "WorkerLogGroup": names.worker_log_group,
+        "NodeManifestTable": NODE_MANIFEST_TABLE,
+        "TaskEndTable": TASK_END_TABLE,
+    }.items() <= outputs.items()
+    for key, queue in [
+        ("JobQueueUrl", names.job_queue),
+        ("ResultQueueUrl", names.result_queue),
+        ("DeadLetterQueueUrl", names.dead_letter_queue),
+    ]:
+        assert outputs[key].endswith(f"/{queue}")
+    machine, script, memory = running_on(outputs)
+    assert machine == CLOUD.instance_type
+    assert script.startswith("#!/bin/bash\n")
+    assert f"ECS_CLUSTER={CLUSTER}" in script
+    assert memory == dict.fromkeys(("leader", "worker"), CLOUD.container_memory)
+    subnets = boto3.client("ec2").describe_subnets(SubnetIds=outputs["SubnetIds"].split(","))["Subnets"]
+    zone_of = {subnet["SubnetId"]: subnet["AvailabilityZone"] for subnet in subnets}
+    assert [zone_of[subnet] for subnet in outputs["SubnetIds"].split(",")] == zones
+
+    s3.put_object(Bucket=names.bucket, Key="results/1/result.json", Body=b"{}")
+    with stack_in_moto():
+        cloudformation.update_stack(
+            StackName=stack, TemplateBody=render(PROJECT, PARALLEL, zones), Capabilities=["CAPABILITY_IAM"]
+        )
+    changed = outputs_of(stack)
+    assert changed["SolverType"] == "parallel"
+    machine, script, memory = running_on(changed)
+    assert machine == PARALLEL.instance_type == changed["InstanceType"]
+    assert "install -d" in script
+    assert memory == dict.fromkeys(("leader", "worker"), PARALLEL.container_memory)
+    # Another name for the group is moto's own: it makes a new one at every change.
+    same = set(OUTPUTS) - {"SolverType", "InstanceType", "AutoScalingGroupName"}
+    assert {key: changed[key] for key in same} == {key: outputs[key] for key in same}
+    assert s3.list_objects_v2(Bucket=names.bucket)["KeyCount"] == 1
+
+    s3.delete_object(Bucket=names.bucket, Key="results/1/result.json")
+    with stack_in_moto():
+        cloudformation.delete_stack(StackName=stack)
+    assert what_is_left() == []
+
+
+def what_is_left() -> list[Any]:
+    """What exists in the account; all but ECS's things, which moto's CloudFormation never deletes."""
+    ec2 = boto3.client("ec2")
+    own = [{"Name": "is-default", "Values": ["false"]}]
+    return [
+        *boto3.client("s3").list_buckets()["Buckets"],
+        *boto3.client("sqs").list_queues().get("QueueUrls", []),
+        *boto3.client("dynamodb").list_tables()["TableNames"],
+        *boto3.client("ecr").describe_repositories()["repositories"],
+        *boto3.client("efs").describe_file_systems()["FileSystems"],
+        *boto3.client("iam").list_roles()["Roles"],
+        *boto3.client("iam").list_instance_profiles()["InstanceProfiles"],
+        *boto3.client("logs").describe_log_groups()["logGroups"],
+        *boto3.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"],
+        *ec2.describe_launch_templates()["LaunchTemplates"],
+        *ec2.describe_vpcs(Filters=own)["Vpcs"],
+    ]
+
+
+def test_the_template_is_found_beside_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert template.render(PROJECT, CLOUD, ZONES[:1])
