@@ -1,34 +1,26 @@
-"""The infrastructure's template: what it must have, what it must never have, and its life in moto."""
+"""The infrastructure's template: what it must have, and what it must never have."""
 
 from __future__ import annotations
 
-import base64
 import re
 import subprocess
 import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 import yaml
-from botocore.stub import Stubber
-from moto import mock_aws
-from moto.ec2.models.route_tables import RouteTable
 
 from satcomp_infra import template
-from satcomp_infra.errors import SatcompError, UsageError
-from satcomp_infra.project import CLUSTER, NODE_MANIFEST_TABLE, PROJECT_TAG, TASK_END_TABLE, Project
-from satcomp_infra.template import BODY_LIMIT, render, resource_count, zones_offering
+from satcomp_infra.errors import UsageError
+from satcomp_infra.project import CLUSTER, PROJECT_TAG, Project
+from satcomp_infra.template import BODY_LIMIT, render, resource_count
 from satcomp_infra.tracks import CLOUD, PARALLEL, Track
 
+from .conftest import ACCOUNT, REGION
+
 PROJECT = Project("team/solver_1")
-ACCOUNT = "123456789012"  # moto's
-REGION = "us-east-1"
 ZONES = [f"us-east-1{letter}" for letter in "abcdef"]
 BOTH_TRACKS = pytest.mark.parametrize("track", [CLOUD, PARALLEL], ids=lambda track: track.name)
 
@@ -508,221 +500,6 @@ def test_no_rule_of_cfn_lint_is_off_without_a_reason() -> None:
     assert ignored
     for rule in ignored:
         assert re.search(rf"^ *# .+\n *- {rule}$", text, re.MULTILINE)
-
-
-# ---- Zones that have the machines
-
-
-@pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An empty account in moto, and nothing of the developer's own configuration."""
-    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_REGION", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    with mock_aws():
-        yield
-
-
-TYPES = (CLOUD.instance_type, PARALLEL.instance_type)
-
-
-def offers(*pairs: tuple[str, str]) -> list[dict[str, str]]:
-    return [{"InstanceType": kind, "LocationType": "availability-zone", "Location": zone} for kind, zone in pairs]
-
-
-def zones_from(pages: list[list[dict[str, str]]]) -> list[str]:
-    """What zones_offering makes of AWS's answer, page by page."""
-    ec2 = boto3.client("ec2", region_name="us-west-2")
-    request = {
-        "LocationType": "availability-zone",
-        "Filters": [{"Name": "instance-type", "Values": list(TYPES)}],
-    }
-    with Stubber(ec2) as stub:
-        for number, page in enumerate(pages):
-            answer: dict[str, Any] = {"InstanceTypeOfferings": page}
-            if number < len(pages) - 1:
-                answer["NextToken"] = str(number + 1)
-            asked = request | ({"NextToken": str(number)} if number else {})
-            stub.add_response("describe_instance_type_offerings", answer, asked)
-        return zones_offering(ec2, TYPES)
-
-
-def test_a_zone_without_the_machines_is_left_out(aws: None) -> None:
-    # us-east-1e is the zone that lacks m6i in the account that moto's data come from.
-    assert zones_offering(boto3.client("ec2"), TYPES) == [zone for zone in ZONES if zone != "us-east-1e"]
-
-
-def test_a_zone_must_have_all_types_and_answers_may_come_in_pages(aws: None) -> None:
-    small, large = TYPES
-    pages = [
-        offers((small, "us-west-2c"), (small, "us-west-2a")),
-        offers((large, "us-west-2a"), (large, "us-west-2b"), (large, "us-west-2c")),
-    ]
-    assert zones_from(pages) == ["us-west-2a", "us-west-2c"]
-
-
-def test_local_zones_are_no_choice_because_they_have_no_shared_file_system(aws: None) -> None:
-    pairs = [(kind, zone) for kind in TYPES for zone in ("us-west-2-lax-1a", "us-west-2b")]
-    assert zones_from([offers(*pairs)]) == ["us-west-2b"]
-
-
-def test_no_more_zones_than_the_template_takes(aws: None) -> None:
-    pairs = [(kind, f"us-west-2{letter}") for kind in TYPES for letter in "hgfedcba"]
-    assert zones_from([offers(*pairs)]) == [f"us-west-2{letter}" for letter in "abcdef"]
-
-
-def test_a_region_without_the_machines_is_named(aws: None) -> None:
-    with pytest.raises(SatcompError, match=f"Region us-west-2 has no machines of type {TYPES[1]}") as caught:
-        zones_from([offers((TYPES[0], "us-west-2a"))])
-    assert "--region" in caught.value.advice
-
-
-def test_a_region_without_a_zone_that_has_both_machines_is_named(aws: None) -> None:
-    with pytest.raises(SatcompError, match="No availability zone of region us-west-2 has all of"):
-        zones_from([offers((TYPES[0], "us-west-2a"), (TYPES[1], "us-west-2b"))])
-
-
-# ---- A stack's life
-
-
-@contextmanager
-def stack_in_moto() -> Iterator[None]:
-    """moto's CloudFormation skips resource policies, and warns of it: nothing here depends on them."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", r"Tried to parse AWS::(S3::BucketPolicy|SQS::QueuePolicy) but it's not supported", UserWarning
-        )
-        yield
-
-
-@pytest.fixture
-def route_tables_that_can_be_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """moto's CloudFormation leaves route tables behind, and then can't delete their network."""
-
-    def delete(self: RouteTable, account_id: str, region_name: str) -> None:
-        self._associations.clear()
-        self.ec2_backend.delete_route_table(self.id)
-
-    monkeypatch.setattr(RouteTable, "delete", delete, raising=False)
-
-
-def outputs_of(stack: str) -> dict[str, str]:
-    (description,) = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
-    assert description["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
-    return {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
-
-
-def running_on(outputs: dict[str, str]) -> tuple[str, str, dict[str, int]]:
-    """The machine that the group would start, its user data, and the memory that each service's task would get."""
-    (group,) = boto3.client("autoscaling").describe_auto_scaling_groups(
-        AutoScalingGroupNames=[outputs["AutoScalingGroupName"]]
-    )["AutoScalingGroups"]
-    (version,) = boto3.client("ec2").describe_launch_template_versions(
-        LaunchTemplateId=group["LaunchTemplate"]["LaunchTemplateId"],
-        Versions=[group["LaunchTemplate"]["Version"]],
-    )["LaunchTemplateVersions"]
-    data = version["LaunchTemplateData"]
-    ecs = boto3.client("ecs")
-    services = ecs.describe_services(
-        cluster=outputs["ClusterName"], services=[outputs["LeaderServiceName"], outputs["WorkerServiceName"]]
-    )["services"]
-    memory = {}
-    for service in services:
-        assert service["desiredCount"] == 0
-        task = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
-        assert task["status"] == "ACTIVE"
-        (container,) = task["containerDefinitions"]
-        memory[container["name"]] = container["memory"]
-    return data["InstanceType"], base64.b64decode(data["UserData"]).decode(), memory
-
-
-def test_a_stack_is_created_changes_its_track_and_is_deleted(aws: None, route_tables_that_can_be_deleted: None) -> None:
-    cloudformation, s3 = boto3.client("cloudformation"), boto3.client("s3")
-    zones = zones_offering(boto3.client("ec2"), TYPES)
-    stack = PROJECT.stack
-    names = PROJECT.names(ACCOUNT, REGION)
-
-    with stack_in_moto():
-        cloudformation.create_stack(
-            StackName=stack, TemplateBody=render(PROJECT, CLOUD, zones), Capabilities=["CAPABILITY_IAM"]
-        )
-    outputs = outputs_of(stack)
-    assert list(outputs) == OUTPUTS
-    assert all(outputs.values())
-    assert not [value for value in outputs.values() if "$" in value or "{" in value]
-    assert {
-        "ProjectName": PROJECT.name,
-        "SolverType": "cloud",
-        "InstanceType": CLOUD.instance_type,
-        "Zones": ",".join(zones),
-        "BucketName": names.bucket,
-        "ClusterName": CLUSTER,
-        "RepositoryName": names.repository,
-        "RepositoryUri": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{names.repository}",
-        "LeaderLogGroup": names.leader_log_group,
-        "WorkerLogGroup": names.worker_log_group,
-        "NodeManifestTable": NODE_MANIFEST_TABLE,
-        "TaskEndTable": TASK_END_TABLE,
-    }.items() <= outputs.items()
-    for key, queue in [
-        ("JobQueueUrl", names.job_queue),
-        ("ResultQueueUrl", names.result_queue),
-        ("DeadLetterQueueUrl", names.dead_letter_queue),
-    ]:
-        assert outputs[key].endswith(f"/{queue}")
-    machine, script, memory = running_on(outputs)
-    assert machine == CLOUD.instance_type
-    assert script.startswith("#!/bin/bash\n")
-    assert f"ECS_CLUSTER={CLUSTER}" in script
-    assert memory == dict.fromkeys(("leader", "worker"), CLOUD.container_memory)
-    subnets = boto3.client("ec2").describe_subnets(SubnetIds=outputs["SubnetIds"].split(","))["Subnets"]
-    zone_of = {subnet["SubnetId"]: subnet["AvailabilityZone"] for subnet in subnets}
-    assert [zone_of[subnet] for subnet in outputs["SubnetIds"].split(",")] == zones
-
-    s3.put_object(Bucket=names.bucket, Key="results/1/result.json", Body=b"{}")
-    with stack_in_moto():
-        cloudformation.update_stack(
-            StackName=stack, TemplateBody=render(PROJECT, PARALLEL, zones), Capabilities=["CAPABILITY_IAM"]
-        )
-    changed = outputs_of(stack)
-    assert changed["SolverType"] == "parallel"
-    machine, script, memory = running_on(changed)
-    assert machine == PARALLEL.instance_type == changed["InstanceType"]
-    assert "install -d" in script
-    assert memory == dict.fromkeys(("leader", "worker"), PARALLEL.container_memory)
-    # Another name for the group is moto's own: it makes a new one at every change.
-    same = set(OUTPUTS) - {"SolverType", "InstanceType", "AutoScalingGroupName"}
-    assert {key: changed[key] for key in same} == {key: outputs[key] for key in same}
-    assert s3.list_objects_v2(Bucket=names.bucket)["KeyCount"] == 1
-
-    s3.delete_object(Bucket=names.bucket, Key="results/1/result.json")
-    with stack_in_moto():
-        cloudformation.delete_stack(StackName=stack)
-    assert what_is_left() == []
-
-
-def what_is_left() -> list[Any]:
-    """What exists in the account; all but ECS's things, which moto's CloudFormation never deletes."""
-    ec2 = boto3.client("ec2")
-    own = [{"Name": "is-default", "Values": ["false"]}]
-    return [
-        *boto3.client("s3").list_buckets()["Buckets"],
-        *boto3.client("sqs").list_queues().get("QueueUrls", []),
-        *boto3.client("dynamodb").list_tables()["TableNames"],
-        *boto3.client("ecr").describe_repositories()["repositories"],
-        *boto3.client("efs").describe_file_systems()["FileSystems"],
-        *boto3.client("iam").list_roles()["Roles"],
-        *boto3.client("iam").list_instance_profiles()["InstanceProfiles"],
-        *boto3.client("logs").describe_log_groups()["logGroups"],
-        *boto3.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"],
-        *ec2.describe_launch_templates()["LaunchTemplates"],
-        *ec2.describe_vpcs(Filters=own)["Vpcs"],
-    ]
 
 
 def test_the_template_is_found_beside_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import cli, images, stack
+from ..aws import together
 from ..errors import Exit, SatcompError, UsageError
 from ..fleet import Cluster
 from ..progress import count, duration
@@ -87,7 +88,8 @@ def _workers(infrastructure: Infrastructure, asked: int | None) -> int:
 
 
 def _start(aws: Aws, infrastructure: Infrastructure, cluster: Cluster, workers: int, console: Console) -> None:
-    _check_images(aws, infrastructure, ["leader", "worker"] if workers else ["leader"])
+    wanted = ["leader", "worker"] if workers else ["leader"]
+    fleet, _ = together(cluster.look, lambda: _check_images(aws, infrastructure, wanted))
     machines = 1 + workers
     track = infrastructure.track
     console.say(
@@ -97,8 +99,7 @@ def _start(aws: Aws, infrastructure: Infrastructure, cluster: Cluster, workers: 
     console.when_interrupted = (
         "Machines may be running, and cost money. Stop them: ./update_instances --option shutdown"
     )
-    cluster.resize(leaders=1, workers=workers)
-    fleet = cluster.look()
+    cluster.resize(1, workers, subnet="" if fleet.instances else infrastructure.subnets[0])
 
     def late() -> SatcompError:
         return SatcompError(

@@ -1,0 +1,46 @@
+"""What all tests share: nothing of the developer's own AWS configuration, and an AWS account in moto."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from moto.ec2.models.route_tables import RouteTable
+
+ACCOUNT = "123456789012"  # moto's
+REGION = "us-east-1"
+
+
+@pytest.fixture(autouse=True)
+def sealed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test can reach AWS, or read how the developer does."""
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_REGION", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty account in moto, in this process."""
+    from moto import mock_aws
+    from moto.ec2.models.route_tables import RouteTable
+
+    def delete(self: RouteTable, account_id: str, region_name: str) -> None:
+        self._associations.clear()
+        self.ec2_backend.delete_route_table(self.id)
+
+    # moto's CloudFormation leaves route tables behind, and then can't delete their network.
+    monkeypatch.setattr(RouteTable, "delete", delete, raising=False)
+    with mock_aws():
+        yield

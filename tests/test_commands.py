@@ -1,0 +1,378 @@
+"""Each command, in this process, against an account in moto."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass, field
+
+import boto3
+import pytest
+
+from satcomp_infra import cli
+from satcomp_infra.jobs import Result, Verdict, result_key
+from satcomp_infra.progress import Console
+from satcomp_infra.project import Project
+
+from .conftest import ACCOUNT, REGION
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+PROJECT = "team/solver_1"
+NAMES = Project(PROJECT).names(ACCOUNT, REGION)
+
+
+@dataclass
+class Answer:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Clock:
+    """Time that passes only when somebody sleeps."""
+
+    now: float = 0.0
+    slept: list[float] = field(default_factory=list)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.slept.append(seconds)
+
+
+def run(command: str, *words: str) -> Answer:
+    clock = Clock()
+    console = Console(io.StringIO(), io.StringIO(), clock=lambda: clock.now, sleep=clock.sleep)
+    code = cli.main(f"commands.{command}", list(words), console)
+    assert isinstance(console.out, io.StringIO)
+    assert isinstance(console.err, io.StringIO)
+    return Answer(code, console.out.getvalue(), console.err.getvalue())
+
+
+def create(track: str = "cloud", project: str = PROJECT) -> Answer:
+    return run("create", "--project", project, "--solver-type", track)
+
+
+def push_images(*tags: str) -> None:
+    for tag in tags:
+        manifest = json.dumps(
+            {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "layers": [], "tag": tag}
+        )
+        boto3.client("ecr").put_image(repositoryName=PROJECT, imageManifest=manifest, imageTag=tag)
+
+
+def queued() -> list[dict[str, object]]:
+    sqs = boto3.client("sqs")
+    messages = sqs.receive_message(QueueUrl=sqs.get_queue_url(QueueName=NAMES.job_queue)["QueueUrl"])
+    return [json.loads(message["Body"]) for message in messages.get("Messages", [])]
+
+
+class TestCreate:
+    def test_it_creates_uploads_a_problem_and_says_what_to_type_next(self) -> None:
+        answer = create()
+        assert answer.code == 0
+        uri = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{PROJECT}"
+        for line in (
+            f"repository  {uri}",
+            f"bucket      s3://{NAMES.bucket}",
+            f"./push-ecr --project {PROJECT} --leader LEADER_IMAGE --worker WORKER_IMAGE",
+            "./update_instances --option setup --workers 1",
+            f"./send_message --location s3://{NAMES.bucket}/test.cnf --workers 1 --await-response",
+        ):
+            assert line in answer.out
+        problem = boto3.client("s3").get_object(Bucket=NAMES.bucket, Key="test.cnf")["Body"].read()
+        assert b"p cnf 5 6" in problem
+
+    def test_what_the_parallel_track_has_no_use_for_is_not_mentioned(self) -> None:
+        answer = create("parallel")
+        assert "WORKER_IMAGE" not in answer.out
+        assert "--workers 0" in answer.out
+
+    def test_again_it_says_that_all_is_there(self) -> None:
+        create()
+        boto3.client("s3").delete_object(Bucket=NAMES.bucket, Key="test.cnf")
+        answer = create()
+        assert (answer.code, answer.out) == (0, f"Project '{PROJECT}' exists and is complete, for the cloud track.\n")
+        boto3.client("s3").head_object(Bucket=NAMES.bucket, Key="test.cnf")
+
+    def test_for_the_other_track_it_names_the_command_that_switches(self) -> None:
+        create("cloud")
+        answer = create("parallel")
+        assert answer.code == 1
+        assert f"./update-solver-infrastructure --project {PROJECT} --solver-type parallel" in answer.err
+
+    def test_a_second_project_is_refused_by_the_first_one_s_name(self) -> None:
+        create()
+        answer = create(project="another")
+        assert answer.code == 1
+        assert f"has project '{PROJECT}' already" in answer.err
+        assert len(boto3.client("cloudformation").describe_stacks()["Stacks"]) == 1
+
+    def test_a_name_too_long_for_the_region_is_refused_before_any_call(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        answer = run("create", "--project", "a" * 40, "--solver-type", "cloud", "--region", "ap-southeast-1")
+        assert answer.code == 2
+        assert "at most 35 characters" in answer.err
+
+
+class TestUpdate:
+    def test_it_switches_the_track(self) -> None:
+        create("cloud")
+        answer = run("update", "--project", PROJECT, "--solver-type", "parallel")
+        assert answer.code == 0
+        assert "nodes will be m6i.16xlarge, 64 vCPU, 256 GiB" in answer.out
+        assert "exists and is complete, for the parallel track" in create("parallel").out
+
+    def test_the_same_track_again_changes_nothing_and_says_so(self) -> None:
+        create("cloud")
+        answer = run("update", "--project", PROJECT, "--solver-type", "cloud")
+        assert (answer.code, answer.out) == (
+            0,
+            f"Project '{PROJECT}' is set up for the cloud track already. Nothing to do.\n",
+        )
+
+    def test_while_machines_run_it_is_refused_with_the_command_that_stops_them(self) -> None:
+        create("cloud")
+        push_images("leader", "worker")
+        run("instances", "--option", "setup", "--workers", "1")
+        answer = run("update", "--project", PROJECT, "--solver-type", "parallel")
+        assert answer.code == 1
+        assert "still runs 2 machines of the cloud track" in answer.err
+        assert "./update_instances --option shutdown" in answer.err
+
+    @pytest.mark.parametrize("existing", [None, "other"])
+    def test_without_the_project_it_says_what_there_is(self, existing: str | None) -> None:
+        if existing:
+            create(project=existing)
+        answer = run("update", "--project", PROJECT, "--solver-type", "cloud")
+        assert answer.code == 1
+        assert ("this account has 'other' there" if existing else "There is no infrastructure of project") in answer.err
+
+
+class TestInstances:
+    def test_setup_starts_a_leader_and_the_workers_in_one_zone(self) -> None:
+        create()
+        push_images("leader", "worker")
+        answer = run("instances", "--option", "setup", "--workers", "2")
+        assert answer.code == 0
+        assert "The leader and 2 workers run" in answer.out
+        (group,) = boto3.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+        assert group["DesiredCapacity"] == 3
+        assert len({instance["AvailabilityZone"] for instance in group["Instances"]}) == 1
+        assert len(group["VPCZoneIdentifier"].split(",")) == 1
+
+    def test_shutdown_leaves_no_machine_and_may_be_repeated(self) -> None:
+        create()
+        push_images("leader", "worker")
+        run("instances", "--option", "setup", "--workers", "1")
+        for _ in range(2):
+            answer = run("instances", "--option", "shutdown")
+            assert (answer.code, answer.out) == (
+                0,
+                "No machine is running: nothing costs money per hour any more.\n",
+            )
+        states = [
+            instance["State"]["Name"]
+            for reservation in boto3.client("ec2").describe_instances()["Reservations"]
+            for instance in reservation["Instances"]
+        ]
+        assert states == ["terminated", "terminated"]
+
+    @pytest.mark.parametrize(("pushed", "missing"), [((), "'leader' and 'worker'"), (("leader",), "'worker'")])
+    def test_without_an_image_nothing_is_started(self, pushed: tuple[str, ...], missing: str) -> None:
+        create()
+        push_images(*pushed)
+        answer = run("instances", "--option", "setup", "--workers", "1")
+        assert answer.code == 1
+        assert f"has no image {missing}, so no node could start" in answer.err
+        assert f"./push-ecr --project {PROJECT} " in answer.err
+        assert boto3.client("ec2").describe_instances()["Reservations"] == []
+
+    def test_workers_on_the_parallel_track_are_refused(self) -> None:
+        create("parallel")
+        answer = run("instances", "--option", "setup", "--workers", "1")
+        assert answer.code == 2
+        assert "the parallel track, which has no workers" in answer.err
+
+    def test_the_parallel_track_needs_no_worker_image_and_no_number(self) -> None:
+        create("parallel")
+        push_images("leader")
+        answer = run("instances", "--option", "setup")
+        assert answer.code == 0
+        assert "The leader and 0 workers run" in answer.out
+
+    def test_on_the_cloud_track_the_number_of_workers_must_be_said(self) -> None:
+        create()
+        answer = run("instances", "--option", "setup")
+        assert answer.code == 2
+        assert "--workers is missing" in answer.err
+
+    @pytest.mark.parametrize("words", [("--option", "setup", "--workers", "1"), ("--option", "shutdown")])
+    def test_without_infrastructure_it_says_how_to_create_it(self, words: tuple[str, ...]) -> None:
+        answer = run("instances", *words)
+        assert answer.code == 1
+        assert f"There is no infrastructure of any project in region {REGION}" in answer.err
+        assert "./create-solver-infrastructure" in answer.err
+
+
+class TestSend:
+    location = f"s3://{NAMES.bucket}/test.cnf"
+
+    def test_the_message_holds_all_that_was_typed(self) -> None:
+        create()
+        answer = run(
+            "send",
+            *("--location", f"S3://{NAMES.bucket}/test.cnf", "--workers", "2", "--timeout", "1000", "--name", "fast"),
+            *("--format", "DIMACS", "--args", "-p", "--seed=7"),
+        )
+        assert answer.code == 0
+        assert answer.out.startswith("Job ")
+        assert queued() == [
+            {
+                "s3_uri": self.location,
+                "num_workers": 2,
+                "formula": {"value": self.location, "language": "DIMACS"},
+                "solverConfig": {"solverName": "fast", "solverOptions": ["-p", "--seed=7"], "taskTimeoutSeconds": 1000},
+            }
+        ]
+
+    def test_it_says_when_nobody_is_there_to_solve_it(self) -> None:
+        create()
+        answer = run("send", "--location", self.location, "--workers", "1")
+        assert "no leader is running" in answer.err
+        assert "./update_instances --option setup --workers 1" in answer.err
+
+    @pytest.mark.parametrize("location", [f"s3://{NAMES.bucket}/missing.cnf", "s3://no-such-bucket-here/test.cnf"])
+    def test_a_missing_problem_is_not_sent(self, location: str) -> None:
+        create()
+        answer = run("send", "--location", location, "--workers", "1")
+        assert answer.code == 1
+        assert f"There is no object {location}" in answer.err
+        assert queued() == []
+
+    def test_workers_on_the_parallel_track_are_refused(self) -> None:
+        create("parallel")
+        answer = run("send", "--location", self.location, "--workers", "1")
+        assert answer.code == 2
+        assert "which has no workers" in answer.err
+        assert queued() == []
+
+    def test_a_problem_that_the_nodes_may_not_read_is_noted(self) -> None:
+        create()
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket="elsewhere")
+        s3.put_object(Bucket="elsewhere", Key="p.cnf", Body=b"")
+        answer = run("send", "--location", "s3://elsewhere/p.cnf", "--workers", "0")
+        assert answer.code == 0
+        assert f"they can read only s3://{NAMES.bucket}" in answer.err
+
+
+class TestAwait:
+    """What a leader would do is done here as soon as the job is sent: by a clock that acts when it is looked at."""
+
+    def send(self, act: str, **fields: object) -> Answer:
+        create()
+        sqs, s3 = boto3.client("sqs"), boto3.client("s3")
+        result_queue = sqs.get_queue_url(QueueName=NAMES.result_queue)["QueueUrl"]
+        sqs.send_message(QueueUrl=result_queue, MessageBody=json.dumps({"task_id": "somebody else's"}))
+        acted: list[str] = []
+
+        class Watcher(io.StringIO):
+            """Standard output that sees the job's id go by, as a leader would on the queue."""
+
+            def write(self, text: str) -> int:
+                if text.startswith("Job ") and not acted:
+                    acted.append(text.split()[1])
+                    result = Result(job_id=acted[0], problem="s3://x/y", **fields)  # type: ignore[arg-type]
+                    if "store" in act:
+                        s3.put_object(Bucket=NAMES.bucket, Key=result_key(acted[0]), Body=result.to_json().encode())
+                    if "announce" in act:
+                        sqs.send_message(QueueUrl=result_queue, MessageBody=result.announcement())
+                return super().write(text)
+
+        clock = Clock()
+        console = Console(Watcher(), io.StringIO(), clock=lambda: clock.now, sleep=clock.sleep)
+        words = ["--location", f"s3://{NAMES.bucket}/test.cnf", "--workers", "0", "--await-response"]
+        code = cli.main("commands.send", words, console)
+        left = sqs.receive_message(QueueUrl=result_queue, MaxNumberOfMessages=10, WaitTimeSeconds=2)["Messages"]
+        assert [json.loads(message["Body"])["task_id"] for message in left] == ["somebody else's"]
+        return Answer(code, console.out.getvalue(), console.err.getvalue())  # type: ignore[attr-defined]
+
+    def test_a_verdict_is_printed_with_its_time_and_files(self) -> None:
+        answer = self.send(
+            "store, announce", verdict=Verdict.SAT, wall_seconds=1.234, files=f"s3://{NAMES.bucket}/results/x/"
+        )
+        assert answer.code == 0
+        assert "\nSAT in 1.23 s\n" in answer.out
+        assert f"aws s3 cp --recursive s3://{NAMES.bucket}/results/x/ ." in answer.out
+
+    def test_the_stored_result_is_enough(self) -> None:
+        assert "\nUNSAT in " in self.send("store", verdict=Verdict.UNSAT).out
+
+    def test_so_is_the_message_of_an_earlier_year_s_leader(self) -> None:
+        answer = self.send(
+            "announce", verdict=Verdict.UNSAT, solver_output={"return_code": 20}, wall_seconds=2.0, files=""
+        )
+        assert "\nUNSAT in 2.00 s\n" in answer.out
+
+    def test_an_error_has_its_reason_and_exit_code_1(self) -> None:
+        answer = self.send("store", verdict=Verdict.ERROR, reason="The solver was killed by SIGSEGV.")
+        assert answer.code == 1
+        assert "ERROR in 0.00 s\nThe solver was killed by SIGSEGV.\n" in answer.out
+
+    def test_a_timeout_is_a_result(self) -> None:
+        answer = self.send("store", verdict=Verdict.TIMEOUT, timeout_seconds=60)
+        assert answer.code == 0
+        assert "\nTIMEOUT after 60 s\n" in answer.out
+
+
+class TestDelete:
+    def test_nobody_to_ask_and_no_yes_deletes_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        create()
+        monkeypatch.setattr("sys.stdin", io.StringIO(PROJECT))
+        answer = run("delete", "--project", PROJECT)
+        assert answer.code == 2
+        assert "Add --yes" in answer.err
+        assert "exists and is complete" in create().out
+
+    def test_everything_goes_whatever_is_in_the_bucket_and_the_repository(self) -> None:
+        create()
+        push_images("leader", "worker")
+        s3 = boto3.client("s3")
+        s3.put_bucket_versioning(Bucket=NAMES.bucket, VersioningConfiguration={"Status": "Enabled"})
+        for _ in range(2):
+            for number in range(20):
+                s3.put_object(Bucket=NAMES.bucket, Key=f"suite/{number} ü&<x>.cnf", Body=b"p cnf 0 0")
+        s3.delete_object(Bucket=NAMES.bucket, Key="suite/1 ü&<x>.cnf")
+        s3.create_multipart_upload(Bucket=NAMES.bucket, Key="unfinished")
+        answer = run("delete", "--project", PROJECT, "--yes")
+        assert answer.code == 0, answer.err
+        assert answer.out == f"Project '{PROJECT}' is deleted. Nothing of it is left in {REGION}.\n"
+        assert s3.list_buckets()["Buckets"] == []
+        assert boto3.client("ecr").describe_repositories()["repositories"] == []
+
+    def test_running_machines_are_stopped_first(self) -> None:
+        create()
+        push_images("leader", "worker")
+        run("instances", "--option", "setup", "--workers", "1")
+        assert run("delete", "--project", PROJECT, "--yes").code == 0
+
+    def test_what_is_not_there_is_deleted_already(self) -> None:
+        answer = run("delete", "--project", PROJECT, "--yes")
+        assert answer.code == 0
+        assert answer.out == f"There is no project '{PROJECT}' in region {REGION}. Nothing of it is left in {REGION}.\n"
+
+    def test_a_misspelt_project_is_no_success(self) -> None:
+        create()
+        answer = run("delete", "--project", "team/solver_2", "--yes")
+        assert answer.code == 1
+        assert f"this account has '{PROJECT}' there" in answer.err
+
+    def test_another_project_that_shares_the_stack_s_name_is_not_deleted(self) -> None:
+        create()
+        answer = run("delete", "--project", "team-solver-1", "--yes")
+        assert answer.code == 1
+        assert "exists and is complete" in create().out
