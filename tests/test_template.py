@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from satcomp_infra import template
 from satcomp_infra.errors import UsageError
 from satcomp_infra.project import CLUSTER, PROJECT_TAG, Project
-from satcomp_infra.template import BODY_LIMIT, render, resource_count
+from satcomp_infra.template import BODY_LIMIT, read, render, resource_count
 from satcomp_infra.tracks import CLOUD, PARALLEL, Track
 
 from .conftest import ACCOUNT, REGION
@@ -63,25 +62,6 @@ FREE_WHILE_IDLE = {
 }
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # C is ten times as fast
-    """YAML with CloudFormation's short forms, read as the long ones."""
-
-
-def _long_form(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> dict[str, Any]:
-    if isinstance(node, yaml.ScalarNode):
-        value: Any = loader.construct_scalar(node)
-    elif isinstance(node, yaml.SequenceNode):
-        value = loader.construct_sequence(node, deep=True)
-    else:
-        value = loader.construct_mapping(node, deep=True)
-    if tag == "GetAtt":
-        value = value.split(".", 1)
-    return {tag if tag == "Ref" else f"Fn::{tag}": value}
-
-
-_Loader.add_multi_constructor("!", _long_form)
-
-
 def rendered(track: Track = CLOUD, zones: list[str] | None = None, project: Project = PROJECT) -> dict[str, Any]:
     """The template as CloudFormation reads it. Not to be changed: tests share it."""
     return _rendered(track, tuple(zones or ZONES[:2]), project)
@@ -89,8 +69,7 @@ def rendered(track: Track = CLOUD, zones: list[str] | None = None, project: Proj
 
 @lru_cache
 def _rendered(track: Track, zones: tuple[str, ...], project: Project) -> dict[str, Any]:
-    document: dict[str, Any] = yaml.load(render(project, track, zones), _Loader)
-    return document
+    return read(render(project, track, zones))
 
 
 def of_type(document: dict[str, Any], resource_type: str) -> dict[str, dict[str, Any]]:
