@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_service_quotas import ServiceQuotasClient
     from mypy_boto3_sqs import SQSClient
 
 A = TypeVar("A")
@@ -38,8 +39,9 @@ class Aws:
     Where AWS is, and who is asking, is botocore's to find out: configuration files, environment, instance roles.
     """
 
-    def __init__(self, session: boto3.Session) -> None:
+    def __init__(self, session: boto3.Session, region: str | None = None) -> None:
         self._session = session
+        self._asked_region = region or session.region_name
         self._session.events.register("needs-retry", self._give_up_early)
         self._reached = False
         self._clients: dict[str, Any] = {}
@@ -55,16 +57,19 @@ class Aws:
 
         return cls(boto3.Session(profile_name=profile, region_name=region))
 
+    def in_region(self, region: str) -> Aws:
+        """The same account in another region."""
+        return Aws(self._session, region)
+
     @cached_property
     def region(self) -> str:
         """The region's name. Raises UsageError where none is configured or the name can't be one."""
-        region: str | None = self._session.region_name
-        if not region:
+        if not self._asked_region:
             raise UsageError(
                 "No AWS region is configured.",
                 "Add --region REGION (for example one that the organisers named), or set AWS_DEFAULT_REGION.",
             )
-        return region
+        return self._asked_region
 
     @cached_property
     def account(self) -> str:
@@ -99,6 +104,11 @@ class Aws:
     @property
     def s3(self) -> S3Client:  # noqa: D102
         client: S3Client = self._client("s3")
+        return client
+
+    @property
+    def service_quotas(self) -> ServiceQuotasClient:  # noqa: D102
+        client: ServiceQuotasClient = self._client("service-quotas")
         return client
 
     @property

@@ -9,7 +9,7 @@ from .aws import error_code, error_message, together
 from .project import CLUSTER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from .aws import Aws
     from .stack import Infrastructure
@@ -71,17 +71,12 @@ class Cluster:
         )
 
     @classmethod
-    def of_stack(cls, aws: Aws, stack_id: str) -> Self:
-        """What there is of a cluster in a stack, whatever state that is in."""
-        pages = aws.cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_id)
-        names = {
-            resource["LogicalResourceId"]: resource.get("PhysicalResourceId", "")
-            for page in pages
-            for resource in page["StackResourceSummaries"]
-            if resource["ResourceStatus"] != "DELETE_COMPLETE"
-        }
+    def of_resources(cls, aws: Aws, resources: Mapping[str, str]) -> Self:
+        """What there is of a cluster among the resources of a stack, whatever state that is in."""
         services = ("SolverLeaderService", "SolverWorkerService")
-        return cls(aws, names.get("EcsInstanceAsg", ""), CLUSTER, *(names.get(service, "") for service in services))
+        return cls(
+            aws, resources.get("EcsInstanceAsg", ""), CLUSTER, *(resources.get(service, "") for service in services)
+        )
 
     def resize(self, leaders: int, workers: int, subnet: str = "") -> None:
         """Ask for so many nodes, one machine each, all in the zone of `subnet` if given. Returns at once.

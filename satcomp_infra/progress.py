@@ -108,14 +108,19 @@ class Wait:
 
     def update(self, text: str, done: float | None = None) -> None:
         """Show how far it is. Where nobody watches, a line is printed when the text changes."""
-        progress = self.console._progress
-        if progress is not None and self.task is not None:
-            from rich.progress import TaskID
-
-            progress.update(TaskID(self.task), description=text, completed=done)
-        elif text != self.text:
-            self.console.say(f"{minutes(self.elapsed)}  {text}")
+        if not self.draw(text, done) and text != self.text:
+            self.event(text)
         self.text = text
+
+    def draw(self, text: str, done: float | None = None) -> bool:
+        """Show how far it is, where somebody watches. Returns whether that is so."""
+        progress = self.console._progress
+        if progress is None or self.task is None:
+            return False
+        from rich.progress import TaskID
+
+        progress.update(TaskID(self.task), description=text, completed=done)
+        return True
 
     def event(self, text: str) -> None:
         """Tell of something that happened, with the time since the wait began."""

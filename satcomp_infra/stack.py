@@ -177,48 +177,6 @@ def projects(aws: Aws) -> list[Stack]:
     return [stack for stack in stacks if stack.project and stack.state is not State.ABSENT]
 
 
-def find(aws: Aws, project: Project | None) -> Infrastructure:
-    """The infrastructure of a project, or of the region's only one. Raises SatcompError where there is none to use."""
-    stack = describe(aws, project.stack) if project else None
-    if stack is None or (project and stack.project != project.name):
-        stack = _only(aws, project)
-    if stack.state is State.BUSY:
-        raise SatcompError(
-            f"The infrastructure of project '{stack.project}' is being {stack.doing} at the moment ({stack.status}).",
-            "Wait until that is done, and type the command again.",
-        )
-    if stack.state is State.BROKEN:
-        raise SatcompError(
-            f"The infrastructure of project '{stack.project}' is not complete ({stack.status}).",
-            f"Remove what is there: ./delete-solver-infrastructure --project {stack.project}",
-        )
-    return Infrastructure.of(stack)
-
-
-def _only(aws: Aws, project: Project | None) -> Stack:
-    stacks = projects(aws)
-    if project is None and len(stacks) == 1:
-        return stacks[0]
-    if not stacks:
-        wanted = f"project '{project.name}'" if project else "any project"
-        raise SatcompError(
-            f"There is no infrastructure of {wanted} in region {aws.region}.",
-            "If you created it in another region, name that with --region; otherwise create it: "
-            f"./create-solver-infrastructure --project {project.name if project else 'PROJECT_NAME'} "
-            "--solver-type {cloud,parallel}",
-        )
-    names = ", ".join(f"'{stack.project}'" for stack in stacks)
-    if project:
-        raise SatcompError(
-            f"There is no project '{project.name}' in region {aws.region}; this account has {names} there.",
-            f"Type for example: --project {stacks[0].project}",
-        )
-    raise SatcompError(
-        f"This account has several projects in region {aws.region}: {names}.",
-        f"Say which one you mean, for example: --project {stacks[0].project}",
-    )
-
-
 def create(aws: Aws, project: Project, template: str) -> str:
     """Start to create the stack; returns its id."""
     return aws.cloudformation.create_stack(
@@ -245,3 +203,14 @@ def update(aws: Aws, stack: Stack, template: str) -> bool:
             return False
         raise
     return True
+
+
+def resources(aws: Aws, stack_id: str) -> dict[str, str]:
+    """The physical id of each resource that is in the stack, by its logical id; empty for one that is not made yet."""
+    pages = aws.cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_id)
+    return {
+        resource["LogicalResourceId"]: resource.get("PhysicalResourceId", "")
+        for page in pages
+        for resource in page["StackResourceSummaries"]
+        if resource["ResourceStatus"] != "DELETE_COMPLETE"
+    }

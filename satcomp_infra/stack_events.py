@@ -34,7 +34,7 @@ def follow(
     `resources` is how many resources there are, if that is known. The cause is empty where nothing failed. Raises
     SatcompError after `timeout` seconds.
     """
-    operation = _Operation(seen if seen is not None else _before_this(aws, stack_id))
+    operation = _Operation(seen if seen is not None else _before_this(aws, stack_id), resources)
 
     def late() -> SatcompError:
         return SatcompError(
@@ -47,9 +47,11 @@ def follow(
         if stack is None:
             raise SatcompError(f"Stack {stack_id} is gone, and CloudFormation doesn't know it any more.")
         for event in operation.new(_events(aws, stack_id)):
-            wait.event(_line(event))
-        of_all = f" of {resources}" if resources else ""
-        wait.update(f"{operation.done}{of_all} resources", operation.done)
+            operation.note(event)
+            # A person sees at the bottom what is being worked on; a log gets a line for each event.
+            if _is_end(event) or not wait.console.interactive:
+                wait.event(f"{operation.progress:>6}  {_line(event)}")
+        wait.draw(operation.status, operation.done)
         if stack.state is not State.BUSY:
             return stack, operation.cause
     raise AssertionError  # polls() ends by an exception alone
@@ -58,14 +60,27 @@ def follow(
 class _Operation:
     """The events of one operation: which are new, how many resources are done, and what failed first."""
 
-    def __init__(self, seen: set[str]) -> None:
+    def __init__(self, seen: set[str], resources: int | None) -> None:
         self._seen = seen
+        self._resources = resources
         self._done: set[str] = set()
+        self._under_way: dict[str, None] = {}
         self.cause = ""
 
     @property
     def done(self) -> int:
         return len(self._done)
+
+    @property
+    def progress(self) -> str:
+        return f"{self.done}/{self._resources}" if self._resources else str(self.done)
+
+    @property
+    def status(self) -> str:
+        """How far it is, in less than half of a terminal's line."""
+        names = list(self._under_way)
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        return f"{self.progress} done{f'; {names[0]}{more}' if names else ''}"
 
     def new(self, newest_first: Iterable[Any]) -> list[Any]:
         """The events not seen before, oldest first."""
@@ -74,28 +89,45 @@ class _Operation:
             if event["EventId"] in self._seen:
                 break
             fresh.append(event)
-        fresh.reverse()
-        for event in fresh:
-            self._seen.add(event["EventId"])
-            self._note(event)
-        return fresh
+        self._seen.update(event["EventId"] for event in fresh)
+        return fresh[::-1]
 
-    def _note(self, event: Any) -> None:
-        status, reason = event["ResourceStatus"], event.get("ResourceStatusReason", "")
-        of_the_stack = event["PhysicalResourceId"] == event["StackId"]
-        if status.endswith("_COMPLETE") and not of_the_stack:
-            self._done.add(event["LogicalResourceId"])
+    def note(self, event: Any) -> None:
+        """Take an event into account."""
+        name, status, reason = (
+            event["LogicalResourceId"],
+            event["ResourceStatus"],
+            event.get("ResourceStatusReason", ""),
+        )
+        of_the_stack = _is_of_the_stack(event)
+        if of_the_stack and "ROLLBACK" in status:  # what was done is undone from here on
+            self._done.clear()
         # «Resource creation cancelled» is said of everything else that was under way when the first one failed.
         if status.endswith("_FAILED") and not self.cause and "cancelled" not in reason:
-            name = "the stack" if of_the_stack else f"{event['LogicalResourceId']} ({event['ResourceType']})"
-            self.cause = f"{name}: {reason.rstrip('.') or status}"
+            what = "the stack" if of_the_stack else f"{name} ({event['ResourceType']})"
+            self.cause = f"{what}: {reason.rstrip('.') or status}"
+        if of_the_stack:
+            return
+        if status.endswith("_IN_PROGRESS"):
+            self._under_way[name] = None
+        else:
+            self._under_way.pop(name, None)
+        if status.endswith("_COMPLETE"):
+            self._done.add(name)
+
+
+def _is_of_the_stack(event: Any) -> bool:
+    return bool(event["PhysicalResourceId"] == event["StackId"])
+
+
+def _is_end(event: Any) -> bool:
+    return _is_of_the_stack(event) or not event["ResourceStatus"].endswith("_IN_PROGRESS")
 
 
 def _line(event: Any) -> str:
     reason = event.get("ResourceStatusReason", "")
     words = event["ResourceStatus"].replace("_", " ").lower()
-    kind = event["ResourceType"].removeprefix("AWS::")
-    return f"{words:<20} {event['LogicalResourceId']:<28} {kind}{f'  {reason}' if reason else ''}"
+    return f"{words:<18}  {event['LogicalResourceId']}{f'  {reason}' if reason else ''}"
 
 
 def _events(aws: Aws, stack_id: str) -> Iterable[Any]:
@@ -109,6 +141,6 @@ def _before_this(aws: Aws, stack_id: str) -> set[str]:
     events = list(_events(aws, stack_id))
     for index, event in enumerate(events):
         begun = event["ResourceStatus"] in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
-        if begun and event["PhysicalResourceId"] == event["StackId"]:
+        if begun and _is_of_the_stack(event):
             return {earlier["EventId"] for earlier in events[index + 1 :]}
     return set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import cli, stack, storage, template
+from ..causes import advice
 from ..errors import Exit, SatcompError
 from ..progress import duration
 from ..project import TEST_PROBLEM
@@ -125,10 +126,8 @@ def _create(aws: Aws, project: Project, track: Track, console: Console) -> Infra
         done, cause = follow(aws, stack_id, wait, timeout=TIMEOUT_SECONDS, seen=set(), resources=resources)
         elapsed = wait.elapsed
     if done.state is not State.READY:
-        raise SatcompError(
-            f"AWS couldn't create the infrastructure. What failed first was {cause or done.reason or done.status}.",
-            "Mend that, and type the same command again.",
-        )
+        failure = cause or done.reason or done.status
+        raise SatcompError(f"AWS couldn't create the infrastructure. What failed first was {failure}.", advice(failure))
     console.when_interrupted = ""
     console.say(f"Created in {duration(elapsed)}.")
     return stack.Infrastructure.of(done)

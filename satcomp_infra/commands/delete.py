@@ -6,7 +6,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from .. import cli, images, leftovers, stack, storage
+from ..causes import advice
 from ..errors import Exit, SatcompError, UsageError
+from ..finding import absent, elsewhere
 from ..fleet import Cluster
 from ..progress import count, duration
 from ..stack import State
@@ -52,12 +54,10 @@ def run(args: argparse.Namespace, console: Console) -> Exit:
 
 
 def _nothing_there(aws: Aws, project: Project, console: Console) -> Exit:
-    others = [f"'{other.project}'" for other in stack.projects(aws)]
-    if others:
-        raise SatcompError(
-            f"There is no project '{project.name}' in region {aws.region}; this account has {', '.join(others)} there.",
-            "Check the spelling, or name another region with --region.",
-        )
+    """Already gone is a success; in another region, or spelt otherwise, is not."""
+    here = stack.projects(aws)
+    if here or elsewhere(aws, project):
+        raise absent(aws, project, here)
     return _report(aws, project, console, f"There is no project '{project.name}' in region {aws.region}.")
 
 
@@ -88,8 +88,9 @@ def _calm(aws: Aws, existing: Stack, console: Console) -> Stack:
 def _delete(aws: Aws, project: Project, existing: Stack, console: Console) -> None:
     names = project.names(aws.account, aws.region)
     seen = None
+    resources = stack.resources(aws, existing.id)
     if existing.status != "DELETE_IN_PROGRESS":
-        stop_all(Cluster.of_stack(aws, existing.id), console)
+        stop_all(Cluster.of_resources(aws, resources), console)
         with console.waiting(f"Emptying bucket {names.bucket}") as wait:
             objects = storage.empty(aws, names.bucket, lambda done: wait.update(f"{count(done, 'object')} deleted"))
         pictures = images.delete_all(aws, names.repository)
@@ -97,13 +98,15 @@ def _delete(aws: Aws, project: Project, existing: Stack, console: Console) -> No
         seen = events_so_far(aws, existing.id)
         aws.cloudformation.delete_stack(StackName=existing.id)
         console.say(f"Deleting stack {existing.name}. This takes 2 to 5 minutes.")
-    with console.waiting("Deleting") as wait:
-        done, cause = follow(aws, existing.id, wait, timeout=TIMEOUT_SECONDS, seen=seen)
+    number = len(resources) if seen is not None else None  # of a deletion under way, some are gone already
+    with console.waiting("Deleting", number) as wait:
+        done, cause = follow(aws, existing.id, wait, timeout=TIMEOUT_SECONDS, seen=seen, resources=number)
         elapsed = wait.elapsed
     if done.state is not State.ABSENT:
+        failure = cause or done.reason or done.status
         raise SatcompError(
-            f"AWS couldn't delete everything. What failed first was {cause or done.reason or done.status}.",
-            "Type the same command again; if it fails the same way, delete that resource in the console first.",
+            f"AWS couldn't delete everything. What failed first was {failure}.",
+            f"{advice(failure)} If it fails the same way again, delete that resource in the console first.",
         )
     console.say(f"Stack deleted in {duration(elapsed)}.")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .. import cli, images, stack
+from .. import cli, images
 from ..aws import together
 from ..errors import Exit, SatcompError, UsageError
+from ..finding import find
 from ..fleet import Cluster
 from ..progress import count, duration
 
@@ -59,7 +60,7 @@ def parser() -> cli.Parser:
 def run(args: argparse.Namespace, console: Console) -> Exit:
     """Start or stop the machines, and wait until they run or are gone."""
     aws = cli.connect(args)
-    infrastructure = stack.find(aws, args.project)
+    infrastructure = find(aws, args.project)
     cluster = Cluster.of(aws, infrastructure)
     if args.option == "shutdown":
         stop_all(cluster, console)

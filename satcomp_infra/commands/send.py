@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .. import cli, job_queue, stack, storage
+from .. import cli, job_queue, storage
 from ..aws import together
 from ..errors import Exit
+from ..finding import find
 from ..fleet import Cluster
 from ..jobs import DEFAULT_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS, Job, S3Uri, Verdict
 from .instances import MAX_NODES, check_workers
@@ -105,7 +106,7 @@ def parser() -> cli.Parser:
 def run(args: argparse.Namespace, console: Console) -> Exit:
     """Check the problem, send the job, and wait for its result if that is wanted."""
     aws = cli.connect(args)
-    infrastructure = stack.find(aws, args.project)
+    infrastructure = find(aws, args.project)
     check_workers(infrastructure, args.workers)
     _, fleet = together(
         lambda: storage.check_exists(aws, args.location), lambda: Cluster.of(aws, infrastructure).look()
@@ -152,5 +153,5 @@ def _show(result: Result, console: Console) -> Exit:
     if result.reason:
         console.result(result.reason)
     if result.files:
-        console.result(f"Files: {result.files}   (aws s3 cp --recursive {result.files} .)")
+        console.result(f"To get its files: aws s3 cp --recursive {result.files} .")
     return Exit.FAILURE if result.verdict is Verdict.ERROR else Exit.OK

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import cli, stack, template
+from ..causes import advice
 from ..errors import Exit, SatcompError
+from ..finding import find
 from ..fleet import Cluster
 from ..progress import count, duration
 from ..stack import State
@@ -36,7 +38,7 @@ def parser() -> cli.Parser:
 def run(args: argparse.Namespace, console: Console) -> Exit:
     """Update the stack, unless it has the track already or machines run."""
     aws, project, track = cli.connect(args), args.project, TRACKS[args.solver_type]
-    infrastructure = stack.find(aws, project)
+    infrastructure = find(aws, project)
     if infrastructure.track == track:
         console.result(f"Project '{project.name}' is set up for the {track.name} track already. Nothing to do.")
         return Exit.OK
@@ -61,10 +63,11 @@ def run(args: argparse.Namespace, console: Console) -> Exit:
         elapsed = wait.elapsed
     if done.state is not State.READY or done.status == "UPDATE_ROLLBACK_COMPLETE":
         went_back = done.state is State.READY
+        failure = cause or done.reason or done.status
         raise SatcompError(
             f"AWS couldn't switch the infrastructure{' and put it back as it was' if went_back else ''}. "
-            f"What failed first was {cause or done.reason or done.status}.",
-            "Mend that, and type the same command again.",
+            f"What failed first was {failure}.",
+            advice(failure),
         )
     console.result(
         f"Switched to the {track.name} track in {duration(elapsed)}: nodes will be {track.instance_type}, "

@@ -1,0 +1,175 @@
+"""Where moto does otherwise than AWS, or nothing: put right on moto's own classes, in this process alone."""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from moto.core.responses import ActionResult
+from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS
+from moto.ec2.models.instances import Instance
+from moto.ec2.responses.instances import InstanceResponse
+from moto.servicequotas.exceptions import NoSuchResource
+from moto.servicequotas.responses import ServiceQuotasResponse
+from moto.sqs.models import SQSBackend
+
+from ..tracks import TRACKS
+
+if TYPE_CHECKING:
+    from .groups import Groups
+    from .machines import Machines
+    from .world import World
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_PAGE = 100
+_VCPU_QUOTA = "L-1216C47A"
+_NEW_ACCOUNT = 5
+"""vCPUs that AWS gives to an account that has not asked for more."""
+_LOOK_AGAIN = 0.25
+"""Seconds: messages also become visible when nothing happens."""
+
+
+def replace(owner: type, name: str) -> Callable[[F], F]:
+    """Put a function in the place of a method of one of moto's classes."""
+
+    def put(function: F) -> F:
+        setattr(owner, name, function)
+        return function
+
+    return put
+
+
+def page(items: list[Any], token: str | None, size: int | None = None) -> tuple[list[Any], str | None]:
+    """The page of items that a token of an earlier answer points to, and the token of the next; None: the last."""
+    start, size = int(token or 0), min(size or _PAGE, _PAGE)
+    end = start + size
+    return items[start:end], str(end) if end < len(items) else None
+
+
+def fill_ec2(world: World, groups: Groups, machines: Machines) -> None:
+    """Moto ends an instance within the call, and loses its place in long lists."""
+    moto_terminate = Instance.terminate
+
+    @replace(Instance, "terminate")
+    def terminate(self: Instance) -> Any:
+        machine = world.machines.get(self.id)
+        if machine is None:  # gone already, or none of Auto Scaling's
+            return moto_terminate(self)
+        before = type(self.instance_state)(self.instance_state.name, self.instance_state.code)
+        cause = (
+            "An instance was taken out of service in response to an EC2 health check indicating it has been terminated "
+            "or stopped."
+        )
+        groups.terminate(machine, time.monotonic(), cause)
+        machines.terminate(machine, time.monotonic())
+        world.scheduler.wake()
+        return before
+
+    moto_describe = InstanceResponse.describe_instances
+
+    @replace(InstanceResponse, "describe_instances")
+    def describe_instances(self: InstanceResponse) -> ActionResult:
+        """A page ends at some instance. moto's next page fails if that one no longer meets the filters."""
+        token, size = self._get_param("NextToken"), int(self._get_param("MaxResults", _PAGE))
+        params: Any = self.params
+        for name in ("NextToken", "MaxResults"):
+            params.pop(name, None)
+        params["MaxResults"] = len(self.ec2_backend.reservations)
+        answer: Any = moto_describe(self).result
+        age = {name: number for number, name in enumerate(self.ec2_backend.reservations)}
+        left = [found for found in answer["Reservations"] if not token or age[found.id] > age[token]]
+        return ActionResult({"Reservations": left[:size], "NextToken": left[size - 1].id if len(left) > size else None})
+
+    kinds = {track.instance_type for track in TRACKS.values()}
+    if world.settings.zones:
+        for region, offerings in INSTANCE_TYPE_OFFERINGS["availability-zone"].items():
+            INSTANCE_TYPE_OFFERINGS["availability-zone"][region] = [
+                o for o in offerings if o["InstanceType"] not in kinds or o["Location"] in world.settings.zones
+            ]
+
+
+def fill_service_quotas(world: World) -> None:
+    """Moto knows the quotas of VPCs, and no defaults."""
+    moto_get = ServiceQuotasResponse.get_service_quota
+
+    def quota(value: float) -> str:
+        return json.dumps(
+            {
+                "Quota": {
+                    "ServiceCode": "ec2",
+                    "ServiceName": "Amazon Elastic Compute Cloud (Amazon EC2)",
+                    "QuotaCode": _VCPU_QUOTA,
+                    "QuotaName": "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances",
+                    "Value": float(value),
+                    "Unit": "None",
+                    "Adjustable": True,
+                    "GlobalQuota": False,
+                }
+            }
+        )
+
+    def is_vcpus(response: ServiceQuotasResponse) -> bool:
+        asked = json.loads(response.body)
+        return (asked.get("ServiceCode"), asked.get("QuotaCode")) == ("ec2", _VCPU_QUOTA)
+
+    @replace(ServiceQuotasResponse, "get_service_quota")
+    def get_service_quota(self: ServiceQuotasResponse) -> str:
+        return quota(world.faults.vcpu_quota) if is_vcpus(self) else moto_get(self)
+
+    @replace(ServiceQuotasResponse, "get_aws_default_service_quota")
+    def get_aws_default_service_quota(self: ServiceQuotasResponse) -> str:
+        if not is_vcpus(self):
+            raise NoSuchResource
+        return quota(_NEW_ACCOUNT)
+
+
+class Queues:
+    """Long polling, without moto's hundred looks a second, and without messages for those who have hung up."""
+
+    def __init__(self, world: World) -> None:
+        self._lock = world.own_locks["sqs"]
+        self._arrival = threading.Condition()
+        self.asking = threading.local()
+        """`socket`: the connection of the request that this thread answers."""
+
+    def fill(self) -> None:
+        """Put this in the place of moto's way."""
+        moto_receive = SQSBackend.receive_message
+        queues = self
+
+        @replace(SQSBackend, "receive_message")
+        def receive_message(  # noqa: PLR0917  # moto's
+            self: SQSBackend, queue: str, count: int, wait: int, visibility: int, names: list[str] | None = None
+        ) -> Any:
+            deadline = time.monotonic() + wait
+            while True:
+                if queues._has_hung_up():
+                    return []
+                with queues._lock:
+                    messages = moto_receive(self, queue, count, 0, visibility, names)
+                left = deadline - time.monotonic()
+                if messages or left <= 0:
+                    return messages
+                with queues._arrival:
+                    queues._arrival.wait(min(left, _LOOK_AGAIN))
+
+    def changed(self) -> None:
+        """There may be something to receive."""
+        with self._arrival:
+            self._arrival.notify_all()
+
+    def _has_hung_up(self) -> bool:
+        connection: socket.socket | None = getattr(self.asking, "socket", None)
+        if connection is None:
+            return False
+        try:
+            readable, _, _ = select.select([connection], [], [], 0)
+            return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
+        except (OSError, ValueError):
+            return True

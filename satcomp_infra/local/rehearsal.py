@@ -1,0 +1,231 @@
+"""rehearse: the whole walkthrough on this machine, with the local cloud in AWS's place and a real solver."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import cli
+from ..cli import whole_number
+from ..errors import Exit, SatcompError, UsageError
+from ..progress import count, duration
+from ..tracks import CLOUD, PARALLEL, TRACKS
+from .formulas import factoring
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Sequence
+
+    from ..progress import Console
+    from ..tracks import Track
+    from .cloud import LocalCloud
+    from .walkthrough import Problem, Walkthrough
+
+# The first is 32749 x 32719, the second prime: what takes a solver a second or so.
+SATISFIABLE = 1071514531
+UNSATISFIABLE = 100000007
+DEFAULT_WORKERS = 2
+MAX_WORKERS = 16
+DEFAULT_TIMEOUT_SECONDS = 60
+
+
+def parser() -> cli.Parser:
+    """The command's arguments."""
+    parser = cli.Parser(
+        "rehearse",
+        "Run the whole walkthrough on this machine: a local cloud in AWS's place, a real solver, nothing to pay.",
+        "  ./rehearse\n"
+        "  ./rehearse --track cloud --workers 3 --problem my.cnf\n"
+        "  ./rehearse --solver my-solver/      (holds 'solver'; for the cloud track 'worker' and 'cleanup', too)\n"
+        "  ./rehearse --track none --keep      (just the local cloud, to type the commands by hand)",
+    )
+    parser.add_argument(
+        "--track", choices=[*TRACKS, "both", "none"], default="both", help="what to rehearse (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--workers",
+        type=whole_number(1, MAX_WORKERS),
+        default=DEFAULT_WORKERS,
+        metavar="NUM_WORKERS",
+        help="workers on the cloud track (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--solver",
+        type=Path,
+        metavar="DIR",
+        help="run the scripts in DIR instead of the sample solver, a Kissat portfolio",
+    )
+    parser.add_argument(
+        "--problem",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="solve this problem instead of the two built-in ones; may be given more than once",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=whole_number(1),
+        default=DEFAULT_TIMEOUT_SECONDS,
+        metavar="S",
+        help="seconds that the solver gets for a problem (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="leave the local cloud up until Ctrl-C, to type commands by hand"
+    )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def run(args: argparse.Namespace, console: Console) -> Exit:
+    """Start the local cloud, rehearse, and leave nothing behind."""
+    from . import cloud
+    from .settings import SAMPLE_SOLVER
+
+    solver = _solver(args.solver) if args.solver else SAMPLE_SOLVER
+    tracks = _tracks(args.track, solver, console)
+    problems = [_problem_file(path) for path in args.problem] or _built_in_problems()
+    console.when_interrupted = "The local cloud is stopped, and nothing of it is left."
+    console.result(
+        "The local cloud takes AWS's place on this machine: no account is needed, and there is nothing to pay."
+    )
+    with cloud.start(solver_dir=solver) as local:
+        failure = _rehearse(local, tracks, problems, args, console) if tracks else ""
+        if args.keep:
+            _keep(local, console)
+    if failure:
+        raise SatcompError(f"The rehearsal failed: {failure}")
+    return Exit.OK
+
+
+def _rehearse(
+    local: LocalCloud, tracks: Sequence[Track], problems: Sequence[Problem], args: argparse.Namespace, console: Console
+) -> str:
+    """Run the walkthrough and print what ran. Returns what failed; empty if nothing did."""
+    from .walkthrough import StepFailedError, Walkthrough
+
+    walkthrough = Walkthrough(local, console, timeout=args.timeout)
+    failure = ""
+    try:
+        _walk(walkthrough, tracks, problems, args.workers)
+    except StepFailedError as step:
+        failure = str(step)
+    _table(walkthrough, console)
+    return failure
+
+
+def _walk(walkthrough: Walkthrough, tracks: Sequence[Track], problems: Sequence[Problem], workers: int) -> None:
+    for position, track in enumerate(tracks):
+        number = workers if track.has_workers else 0
+        if position == 0:
+            walkthrough.create(track)
+            walkthrough.upload(problems)
+        else:
+            walkthrough.switch(track)
+        walkthrough.set_up(track, number)
+        for problem in (walkthrough.test_problem, *problems):
+            walkthrough.solve(problem, number)
+        walkthrough.shut_down()
+    walkthrough.delete()
+    walkthrough.check_nothing_is_left()
+
+
+def _table(walkthrough: Walkthrough, console: Console) -> None:
+    """What ran, within 80 columns."""
+    steps = walkthrough.steps
+    rows = [(_shortened(step.command), f"{step.seconds:.1f}", step.outcome) for step in steps]
+    width = max(len(row[0]) for row in rows)
+    console.result(f"\n{'command':<{width}}  seconds  outcome")
+    for command, seconds, outcome in rows:
+        console.result(f"{command:<{width}}  {seconds:>7}  {outcome}")
+    total = duration(sum(step.seconds for step in steps))
+    done = "all as it should" if all(step.good for step in steps) else "and not all as it should"
+    console.result(f"\n{count(len(steps), 'step')} ran in {total}, {done}.")
+
+
+def _shortened(command: str, width: int = 54) -> str:
+    """A command without what is the same in all of them, cut to a width."""
+    text = re.sub(r"s3://[^/]+/", "", command.removeprefix("./"))
+    text = re.sub(
+        r" --(location|option|project rehearsal/solver_1|solver-type|yes|await-response|timeout \d+)", "", text
+    )
+    return text if len(text) <= width else f"{text[: width - 3]}..."
+
+
+def _keep(local: LocalCloud, console: Console) -> None:
+    """Leave the local cloud to the user, until Ctrl-C."""
+    from .walkthrough import register_images
+
+    exports = "\n".join(f"  export {name}={value}" for name, value in sorted(local.environment().items()))
+    console.result(
+        f"""
+The local cloud stays up until you press Ctrl-C here. In another terminal, in this folder, paste:
+
+  source .venv/bin/activate
+{exports}
+
+Then type any command of the walkthrough, for example:
+
+  ./create-solver-infrastructure --project my-solver --solver-type cloud
+
+push-ecr is not needed (and can't work: the local cloud has no registry): the solver's images are registered in every
+repository that you create."""
+    )
+    try:
+        while True:
+            register_images(local)
+            console.sleep(0.5)
+    except KeyboardInterrupt:
+        console.say("\nThe local cloud is stopped, and nothing of it is left.")
+
+
+def _solver(folder: Path) -> Path:
+    program = folder / "solver"
+    if not folder.is_dir():
+        raise UsageError(f"--solver {folder}: there is no such folder.", "Name one that holds an executable 'solver'.")
+    for name in ("solver", "worker", "cleanup"):
+        path = folder / name
+        if path.exists() and not os.access(path, os.X_OK):
+            raise UsageError(f"--solver {folder}: '{name}' in it is not executable.", f"Type: chmod +x {path}")
+    if not program.exists():
+        raise UsageError(f"--solver {folder}: it holds no 'solver'.", "That is what the leader runs for each problem.")
+    return folder.resolve()
+
+
+def _tracks(wanted: str, solver: Path, console: Console) -> Sequence[Track]:
+    tracks: Iterable[Track] = {"both": (CLOUD, PARALLEL), "none": ()}.get(wanted) or (
+        (TRACKS[wanted],) if wanted in TRACKS else ()
+    )
+    if (solver / "worker").exists() or wanted not in ("both", "cloud"):
+        return tuple(tracks)
+    if wanted == "cloud":
+        raise UsageError(
+            f"--solver {solver}: it holds no 'worker', which the cloud track needs.", "Try --track parallel"
+        )
+    console.result("This solver has no 'worker': the parallel track alone is rehearsed.")
+    return (PARALLEL,)
+
+
+def _problem_file(path: Path) -> Problem:
+    from .walkthrough import Problem
+
+    if not path.is_file():
+        raise UsageError(f"--problem {path}: there is no such file.", "Name a .cnf file, compressed or not.")
+    return Problem(path.name, path.read_bytes(), "")
+
+
+def _built_in_problems() -> list[Problem]:
+    """Two that are made here, one of them compressed as problems of the competition are."""
+    import lzma
+
+    from .walkthrough import Problem
+
+    formulas = [factoring(SATISFIABLE), factoring(UNSATISFIABLE)]
+    texts = [formula.dimacs().encode() for formula in formulas]
+    verdicts = ["SAT" if formula.satisfiable else "UNSAT" for formula in formulas]
+    return [
+        Problem(formulas[0].name, texts[0], verdicts[0]),
+        Problem(f"{formulas[1].name}.xz", lzma.compress(texts[1]), verdicts[1]),
+    ]

@@ -1,0 +1,134 @@
+"""The local cloud's HTTP server: looks at each request, and has moto answer those that are AWS's."""
+
+from __future__ import annotations
+
+import io
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import ThreadedWSGIServer
+
+from . import control, imds
+from .calls import Answer, broken, failed, identify
+
+if TYPE_CHECKING:
+    from .control import Control
+    from .gaps import Queues
+    from .imds import MetadataService
+    from .world import World
+
+ADDRESS = "127.0.0.1"
+
+StartResponse = Callable[..., Any]
+
+
+class Gateway:
+    """The WSGI application in front of moto's."""
+
+    def __init__(self, world: World, own: Control, metadata: MetadataService, queues: Queues) -> None:
+        self._world = world
+        self._control = own
+        self._metadata = metadata
+        self._queues = queues
+        self._moto = DomainDispatcherApplication(create_backend_app)
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        method, path, body = environ["REQUEST_METHOD"], environ["PATH_INFO"], _take_body(environ)
+        if path.startswith(imds.PATH):
+            return _send(self._metadata.answer(method, path, environ), start_response)
+        if path.startswith(control.PATH):
+            return _send(self._control.answer(method, path, body), start_response)
+        call = identify(environ, body)
+        self._control.counted[call.name] += 1
+        fault = self._world.call_faults.of(call.name, self._world.faults.calls)
+        if fault:
+            return _send(failed(call, fault), start_response)
+        try:
+            if call.service == "sqs":
+                self._queues.asking.socket = environ.get("werkzeug.socket")
+            with self._lock(call.service, call.action):
+                answer: Iterable[bytes] = self._moto(environ, start_response)
+                return answer
+        except Exception as error:  # moto answers what it knows to be wrong itself; this is a mistake or a gap
+            logging.getLogger(__name__).exception("%s", call.name)
+            return _send(broken(call, error), start_response)
+        finally:
+            if call.service == "sqs":
+                self._queues.changed()
+            elif not call.only_looks and call.service not in self._world.own_locks:
+                self._world.scheduler.wake()
+
+    def _lock(self, service: str, action: str) -> AbstractContextManager[Any]:
+        """What to hold during a call; a call that waits for messages takes its lock itself, again and again."""
+        if (service, action) == ("sqs", "ReceiveMessage"):
+            return nullcontext()
+        return self._world.own_locks.get(service, self._world.lock)
+
+
+class Server:
+    """Serves on a port of this machine's loopback address, each connection in a thread of its own."""
+
+    def __init__(self, port: int) -> None:
+        self._listening = socket.create_server((ADDRESS, port), backlog=512)
+        self.port: int = self._listening.getsockname()[1]
+        self._server: ThreadedWSGIServer | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """The address to give to clients."""
+        return f"http://{ADDRESS}:{self.port}"
+
+    def start(self, gateway: Gateway) -> None:
+        """Answer requests, in the background."""
+        self._server = ThreadedWSGIServer(ADDRESS, self.port, gateway, _Handler, fd=self._listening.fileno())
+        serve = self._server.serve_forever
+        self._thread = threading.Thread(target=serve, args=(0.05,), name="server", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Accept no further request."""
+        if self._server and self._thread:
+            self._server.shutdown()
+            self._thread.join()
+        self._listening.close()
+
+
+class _Handler(MotoRequestHandler):
+    """Keeps connections open, which saves clients the setting up of a new one for each call, and says nothing."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # headers and body are written apart: the second would wait for an acknowledgement
+
+    def handle_expect_100(self) -> bool:
+        """Werkzeug says «100 Continue» itself, and once is enough."""
+        return True
+
+    def log_request(self, *_: object) -> None:
+        """Nothing."""
+
+    def log_error(self, *_: object) -> None:
+        """Nothing: clients may hang up whenever they like."""
+
+
+def _take_body(environ: dict[str, Any]) -> bytes:
+    """The request's body, which moto can read once more. Read to its end: another request may follow it."""
+    if environ.get("wsgi.input_terminated"):  # in chunks of unknown length
+        body = environ["wsgi.input"].read()
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
+        environ["CONTENT_LENGTH"] = str(len(body))
+    else:
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = io.BytesIO(body)
+    return bytes(body)
+
+
+def _send(answer: Answer, start_response: StartResponse) -> list[bytes]:
+    start_response(answer.status_line, list(answer.headers))
+    return [answer.body]

@@ -1,0 +1,206 @@
+"""The walkthrough's commands, run one after the other as a user would type them, and what came of each."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..progress import duration
+from ..project import TEST_PROBLEM, Project
+from .settings import ACCOUNT, CLONE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..progress import Console
+    from ..tracks import Track
+    from .cloud import LocalCloud
+
+PROJECT = Project("rehearsal/solver_1")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A problem to upload and solve. `verdict` is the only right one; empty where it isn't known."""
+
+    name: str
+    content: bytes
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command that was run, and how it ended."""
+
+    command: str
+    seconds: float
+    outcome: str
+    good: bool
+
+
+class StepFailedError(Exception):
+    """A step of the rehearsal didn't end as it should; the rest makes no sense then."""
+
+
+class Walkthrough:
+    """Runs the commands as child processes against a local cloud, echoing each as a shell would."""
+
+    test_problem = Problem(TEST_PROBLEM, b"", "SAT")
+
+    def __init__(self, local: LocalCloud, console: Console, *, timeout: int) -> None:
+        self._local = local
+        self._console = console
+        self._timeout = timeout
+        self._bucket = PROJECT.names(ACCOUNT, local.region).bucket
+        self.steps: list[Step] = []
+
+    def create(self, track: Track) -> None:
+        """Create the infrastructure, and register the images that push-ecr would push."""
+        self._command(
+            f"Create the infrastructure for the {track.name} track: one CloudFormation stack, which costs nothing yet.",
+            *("create-solver-infrastructure", "--project", PROJECT.name, "--solver-type", track.name),
+        )
+        register_images(self._local)
+        self._explain(
+            "Push the solver's images: that needs a Docker engine and a registry, which the local cloud is not. So the",
+            "images 'leader' and 'worker' are registered without being pushed, and nodes run their scripts directly.",
+        )
+
+    def upload(self, problems: Sequence[Problem]) -> None:
+        """Put the problems into the bucket."""
+        client = self._local.client("s3")
+        self._explain("Upload problems to the project's bucket; in AWS you would type:")
+        for problem in problems:
+            self._console.result(f"#   aws s3 cp {shlex.quote(problem.name)} s3://{self._bucket}/")
+            client.put_object(Bucket=self._bucket, Key=problem.name, Body=problem.content)
+
+    def switch(self, track: Track) -> None:
+        """Switch to another track."""
+        self._command(
+            f"Switch to the {track.name} track: {track.instance_type}, {track.vcpus} vCPU. No machine may run then.",
+            *("update-solver-infrastructure", "--project", PROJECT.name, "--solver-type", track.name),
+        )
+
+    def set_up(self, track: Track, workers: int) -> None:
+        """Start the nodes."""
+        nodes = f"a leader and {workers} workers" if track.has_workers else "one leader with all cores"
+        self._command(
+            f"Start the machines: {nodes}. In AWS they cost money from here on.",
+            *("update_instances", "--option", "setup", "--workers", str(workers)),
+        )
+
+    def solve(self, problem: Problem, workers: int) -> None:
+        """Send a problem and wait for its verdict."""
+        what = f"It is known to be {problem.verdict}." if problem.verdict else ""
+        location = f"s3://{self._bucket}/{problem.name}"
+        self._command(
+            f"Solve {problem.name}. {what}".strip(),
+            *("send_message", "--location", location, "--workers", str(workers)),
+            *("--timeout", str(self._timeout), "--await-response"),
+            verdict=problem.verdict,
+        )
+
+    def shut_down(self) -> None:
+        """Stop the nodes."""
+        self._command(
+            "Stop the machines, and with them the costs. Files and infrastructure stay.",
+            *("update_instances", "--option", "shutdown"),
+        )
+
+    def delete(self) -> None:
+        """Remove the infrastructure."""
+        self._command(
+            "Remove everything. (On a terminal, without --yes, you are asked for the project's name.)",
+            *("delete-solver-infrastructure", "--project", PROJECT.name, "--yes"),
+        )
+
+    def check_nothing_is_left(self) -> None:
+        """Ask the local cloud itself what exists, whoever it belongs to, and whether a node's process still runs."""
+        started = time.monotonic()
+        left = _left(self._local)
+        outcome = f"left: {', '.join(left)}" if left else "nothing is left"
+        self._explain(f"Look into the local cloud for what may be left: {outcome}.")
+        self._done(Step("(look for what is left)", time.monotonic() - started, outcome, not left))
+
+    def _explain(self, *lines: str) -> None:
+        self._console.result()
+        for line in lines:
+            self._console.result(f"# {line}")
+
+    def _command(self, why: str, *words: str, verdict: str | None = None) -> None:
+        """Run a command. `verdict`, where it is one that prints one: the right one, or empty for any but ERROR."""
+        self._explain(why)
+        shown = f"./{shlex.join(words)}"
+        self._console.result(f"$ {shown}")
+        started = time.monotonic()
+        lines = []
+        with subprocess.Popen(
+            [sys.executable, str(CLONE / words[0]), *words[1:]],
+            env={**os.environ, **self._local.environment(), "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as child:
+            assert child.stdout is not None
+            for line in child.stdout:
+                lines.append(line.rstrip("\n"))
+                self._console.result(lines[-1])
+        code = child.returncode
+        outcome = f"exit code {code}" if code else "ok"
+        good = code == 0
+        if verdict is not None:
+            found = next((line for line in lines if line.split(" ")[0] in _VERDICTS), "no verdict")
+            outcome = found
+            good = good and (found.split(" ")[0] == verdict if verdict else True)
+            if verdict and not good:
+                outcome += f" (should be {verdict})"
+        self._done(Step(shown, time.monotonic() - started, outcome, good))
+
+    def _done(self, step: Step) -> None:
+        self.steps.append(step)
+        if not step.good:
+            raise StepFailedError(f"{step.command} ended after {duration(step.seconds)} with: {step.outcome}.")
+
+
+_VERDICTS = ("SAT", "UNSAT", "UNKNOWN", "TIMEOUT", "ERROR")
+
+
+def register_images(local: LocalCloud) -> None:
+    """Give every repository of the local cloud the images `leader` and `worker`, as if they had been pushed."""
+    ecr = local.client("ecr")
+    for repository in ecr.describe_repositories()["repositories"]:
+        name = repository["repositoryName"]
+        there = {image.get("imageTag") for image in ecr.list_images(repositoryName=name)["imageIds"]}
+        for tag in {"leader", "worker"} - there:
+            ecr.put_image(repositoryName=name, imageManifest=_manifest(tag), imageTag=tag)
+
+
+def _manifest(tag: str) -> str:
+    """A manifest of an image that has no layers; ECR tells images apart by it."""
+    return (
+        '{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "layers": [], '
+        f'"annotations": {{"node": "{tag}"}}}}'
+    )
+
+
+def _left(local: LocalCloud) -> list[str]:
+    ec2, s3, sqs = local.client("ec2"), local.client("s3"), local.client("sqs")
+    instances = ec2.describe_instances(
+        Filters=[{"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}]
+    )["Reservations"]
+    return [
+        *(f"stack {stack['StackName']}" for stack in local.client("cloudformation").describe_stacks()["Stacks"]),
+        *(f"machine {i['InstanceId']}" for reservation in instances for i in reservation["Instances"]),
+        *(f"disk {volume['VolumeId']}" for volume in ec2.describe_volumes()["Volumes"]),
+        *(f"bucket {bucket['Name']}" for bucket in s3.list_buckets()["Buckets"]),
+        *(f"queue {url}" for url in sqs.list_queues().get("QueueUrls", ())),
+        *(f"repository {r['repositoryName']}" for r in local.client("ecr").describe_repositories()["repositories"]),
+        *(f"cluster {arn}" for arn in local.client("ecs").list_clusters()["clusterArns"]),
+        *(f"file system {fs['FileSystemId']}" for fs in local.client("efs").describe_file_systems()["FileSystems"]),
+        *(f"table {name}" for name in local.client("dynamodb").list_tables()["TableNames"]),
+        *(f"process {pid}" for pid in local.node_processes()),
+    ]

@@ -1,0 +1,161 @@
+"""One attempt at one job: from the message's body to the stored and announced result."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..jobs import Job, JobFormatError, Result, Verdict
+from .background import all_done, background
+from .children import Offspring
+from .context import Context
+from .crew import Crew, Crews
+from .directory import JobDirectory
+from .failure import JobError
+from .log import JobLog
+from .outputs import Outputs
+from .problem import fetch
+from .results import Results
+from .solver import Run, run_solver, write_input
+from .stop import Stopped
+from .verdict import Judgement, judge
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_DOWNLOAD_END_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Message:
+    """A received job. `attempt` counts from 1; `received_at` is epoch seconds."""
+
+    job_id: str
+    body: str
+    attempt: int
+    received_at: float
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What a leader has for doing jobs, whichever job it is."""
+
+    context: Context
+    s3: S3Client
+    results: Results
+    crews: Crews
+    offspring: Offspring
+
+
+class Attempt:
+    """An attempt at a job. `run` is called once."""
+
+    def __init__(self, workshop: Workshop, message: Message, log: JobLog) -> None:
+        self._shop = workshop
+        self._message = message
+        self._log = log
+        self._stop = workshop.context.stop
+        self._directory = JobDirectory(workshop.context.settings.shared, message.job_id)
+        self._job: Job | None = None
+        self._crew: Crew | None = None
+        self._run: Run | None = None
+
+    def run(self) -> None:
+        """Do the job. On return its result is stored and announced, and its workers know that it has ended.
+
+        Raises Stopped where the node was asked to stop before there was a verdict, and whatever keeps it from having
+        one that is no fault of the job's, AWS's errors for example. Then, too, the workers are told, and nothing runs
+        any more. In any case the job's directory is out of the way; `clear` removes its files.
+        """
+        results, directory = self._shop.results, self._directory.path
+        if self._message.attempt > 1 and (earlier := results.find(self._message.job_id)):
+            # An earlier attempt ended between storing its result and deleting the message. Whether it came as far as
+            # announcing it, no one knows: who waits for the job takes one announcement and needs no other.
+            self._log.info("is already done: %s", earlier.verdict)
+            results.announce(earlier, directory)
+            return
+        try:
+            judgement = self._judgement()
+            result = results.store(self._result(judgement), Outputs.read(directory).files(), self._log)
+            all_done(background(results.announce, result, directory), background(self._release_crew))
+        finally:
+            self._release_crew()
+            self._directory.put_away()
+        because = f": {result.reason}" if result.reason else ""
+        self._log.info("%s after %.2f s%s", result.verdict, result.wall_seconds, because)
+
+    def clear(self) -> None:
+        """Remove the job's files."""
+        self._directory.remove()
+
+    def _judgement(self) -> Judgement:
+        try:
+            self._job = Job.from_message(self._message.body)
+            self._log.info(
+                "received: %s, workers: %d, timeout: %d s%s",
+                self._job.problem,
+                self._job.num_workers,
+                self._job.timeout_seconds,
+                f" (attempt {self._message.attempt})" if self._message.attempt > 1 else "",
+            )
+            return self._solve(self._job)
+        except (JobFormatError, JobError) as error:
+            return Judgement(Verdict.ERROR, str(error))
+
+    def _solve(self, job: Job) -> Judgement:
+        shop, context, directory = self._shop, self._shop.context, self._directory.path
+        self._directory.make()
+        self._crew, formula = self._gather(job)
+        workers = self._crew.addresses
+        write_input(job, formula, workers, context.identity.address)
+        self._log.info("starts its solver%s", f" with workers {', '.join(workers)}" if workers else "")
+        self._run = run_solver(context, shop.offspring, directory, job.timeout_seconds)
+        return judge(self._run, Outputs.read(directory), job.timeout_seconds, context.timing)
+
+    def _gather(self, job: Job) -> tuple[Crew, Path]:
+        """Wait for the job's workers and download its problem at the same time; return them and the problem's file."""
+        given_up = threading.Event()
+
+        def check() -> None:
+            if given_up.is_set() or self._stop.is_set():
+                raise Stopped
+
+        download = background(fetch, self._shop.s3, job.problem, self._directory.path, check)
+        try:
+            self._crew = self._shop.crews.gather(job.num_workers, download)
+            if not self._stop.wait_with(download):
+                raise Stopped
+            return self._crew, download.result()
+        finally:
+            # It must not write into a directory that is about to be removed; if it hangs, so be it.
+            given_up.set()
+            wait([download], timeout=_DOWNLOAD_END_SECONDS)
+
+    def _release_crew(self) -> None:
+        if self._crew:
+            self._crew.release()
+
+    def _result(self, judgement: Judgement) -> Result:
+        job, run = self._job, self._run
+        return Result(
+            job_id=self._message.job_id,
+            verdict=judgement.verdict,
+            problem=str(job.problem) if job else "",
+            reason=judgement.reason,
+            return_code=judgement.return_code,
+            wall_seconds=round(run.wall_seconds, 3) if run else 0.0,
+            timeout_seconds=job.timeout_seconds if job else 0,
+            received_at=self._message.received_at,
+            started_at=run.started_at if run else 0.0,
+            finished_at=time.time(),
+            attempt=self._message.attempt,
+            node=self._shop.context.identity.address,
+            instance=self._shop.context.identity.instance,
+            workers=self._crew.addresses if self._crew else (),
+            files=self._shop.results.location(self._message.job_id),
+            solver_output=judgement.solver_output,
+        )

@@ -1,0 +1,81 @@
+"""A node's clients, and AWS's errors in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import get_session
+
+if TYPE_CHECKING:
+    from botocore.session import Session
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+AwsError = (BotoCoreError, ClientError)
+"""What a call can raise: AWS refused or failed, or couldn't be reached, after all attempts."""
+
+# Eight attempts wait about half a minute together: longer than throttling lasts, shorter than a job's visibility.
+_PATIENT = Config(
+    retries={"mode": "standard", "total_max_attempts": 8},
+    connect_timeout=3,
+    read_timeout=20,
+    tcp_keepalive=True,
+    max_pool_connections=16,
+)
+# What is repeated every second anyway doesn't wait for an answer that is out of date when it comes.
+_BRISK = Config(
+    retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=2, read_timeout=3, tcp_keepalive=True
+)
+
+
+@dataclass(frozen=True)
+class WorkerClients:
+    """What a worker talks to: DynamoDB, with little patience."""
+
+    dynamodb: DynamoDBClient
+
+    @classmethod
+    def connect(cls) -> WorkerClients:
+        """Make the client; no call is made. Raises BotoCoreError where the environment can't be used."""
+        return cls(cast("DynamoDBClient", get_session().create_client("dynamodb", config=_BRISK)))
+
+
+@dataclass(frozen=True)
+class LeaderClients:
+    """What a leader talks to. `heartbeat` is DynamoDB with little patience, for what is repeated every second."""
+
+    sqs: SQSClient
+    s3: S3Client
+    dynamodb: DynamoDBClient
+    heartbeat: DynamoDBClient
+
+    @classmethod
+    def connect(cls) -> LeaderClients:
+        """Make the clients; no call is made. Raises BotoCoreError where the environment can't be used.
+
+        Through botocore alone: importing boto3 takes a node another tenth of a second to start, for nothing it uses.
+        """
+        session: Session = get_session()
+        return cls(
+            sqs=cast("SQSClient", session.create_client("sqs", config=_PATIENT)),
+            s3=cast("S3Client", session.create_client("s3", config=_PATIENT)),
+            dynamodb=cast("DynamoDBClient", session.create_client("dynamodb", config=_PATIENT)),
+            heartbeat=cast("DynamoDBClient", session.create_client("dynamodb", config=_BRISK)),
+        )
+
+
+def error_code(error: BaseException) -> str:
+    """AWS's code for the error; empty where it is not AWS's answer but the lack of one."""
+    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+def in_words(error: BaseException) -> str:
+    """The error as one line for the log."""
+    if isinstance(error, ClientError):
+        answer = error.response.get("Error", {})
+        return f"{error.operation_name} failed: {answer.get('Code', '')}: {answer.get('Message', '')}"
+    return " ".join(f"{error or type(error).__name__}".split())

@@ -1,0 +1,99 @@
+"""Cleaning up on a worker: whenever a leader says that a job has ended, the team's cleanup program is run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from . import notifications
+from .aws import AwsError, in_words
+from .children import Child
+from .context import Context
+from .failure import ProgramError
+from .log import LOG
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_POLL_SECONDS = 0.25
+"""Four consistent reads of a table with an item for each leader: about four cents a day and worker."""
+
+
+class CleanupWatch:
+    """Watches for ends of jobs, and cleans up after each.
+
+    `done` has, by leader's address, the newest end that has been cleaned up for; the leader uses this worker again
+    only then. `cleaning` says whether the program is running. `changed` is called, in the watching thread, after
+    either changes. What had ended before this worker was there counts as seen.
+    """
+
+    def __init__(self, context: Context, dynamodb: DynamoDBClient, changed: Callable[[], None]) -> None:
+        self.cleaning = False
+        self.done: dict[str, str] = {}
+        self._dynamodb = dynamodb
+        self._context = context
+        self._stop = context.stop
+        self._changed = changed
+        self._failing = False
+
+    def catch_up(self) -> None:
+        """Learn what had ended before; return when that is known, or the node is asked to stop."""
+        while not self._stop.is_set():
+            if (ends := self._newest()) is not None:
+                self.done = ends
+                return
+            self._stop.wait(1.0)
+
+    def start(self) -> None:
+        """Watch, in a thread of its own, until the node is asked to stop."""
+        threading.Thread(target=self._watch, name="cleanup", daemon=True).start()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(_POLL_SECONDS):
+            try:
+                ends = self._newest()
+                if ends and any(self.done.get(leader) != end for leader, end in ends.items()):
+                    self._clean_up(ends)
+            except Exception:  # noqa: BLE001 - logged; nobody would see this thread's end
+                LOG.exception("cleaning up failed: this should not have happened")
+
+    def _clean_up(self, ends: dict[str, str]) -> None:
+        self.cleaning = True
+        self._changed()
+        try:
+            self._run()
+        finally:
+            # Also if it failed: that is the team's to see in the log, and no reason to be out of work for good.
+            self.done = ends
+            self.cleaning = False
+            self._changed()
+
+    def _run(self) -> None:
+        program, limit = self._context.program("cleanup"), self._context.timing.cleanup
+        if not program.exists() or self._stop.is_set():
+            return
+        try:
+            child = Child(program, directory=program.parent, environment=self._context.program_environment())
+        except ProgramError as error:
+            LOG.error("%s", error)
+            return
+        in_time = self._stop.wait_with(child.ended, limit)
+        child.end()
+        if not in_time and not self._stop.is_set():
+            LOG.error("%s was killed: it had not ended after %g s", program, limit)
+        elif child.returncode > 0:
+            LOG.error("%s ended with exit code %d", program, child.returncode)
+        elif in_time:
+            LOG.info("cleaned up")
+
+    def _newest(self) -> dict[str, str] | None:
+        try:
+            ends = notifications.newest(self._dynamodb)
+        except AwsError as error:
+            if not self._failing:
+                LOG.warning("ends of jobs can't be read: %s", in_words(error))
+            self._failing = True
+            return None
+        self._failing = False
+        return ends

@@ -1,0 +1,113 @@
+"""The leader: takes jobs from the queue, one at a time, until it is asked to stop."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from .attempt import Attempt, Message, Workshop
+from .aws import AwsError, LeaderClients, in_words
+from .background import background
+from .children import Offspring
+from .context import Context
+from .crew import Crews
+from .lease import VISIBILITY_SECONDS, Lease
+from .log import LOG, JobLog
+from .manifest import NodeStatus, NodeType
+from .registration import Registration
+from .results import Results
+from .stop import Stopped
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+_POLL_SECONDS = 2
+"""How long SQS holds a request while the queue is empty. SQS would hold it for 20 s, but a stop is noticed only
+between two of them. Idle, that is 1.3 million requests a month: half a dollar."""
+_LONGEST_PAUSE = 30.0
+
+
+class Leader:
+    """A leader node. Raises AWS's errors at its making where its queues can't be found."""
+
+    def __init__(self, context: Context, clients: LeaderClients) -> None:
+        self._context = context
+        self._sqs = clients.sqs
+        self._stop = context.stop
+        result_queue = background(self._sqs.get_queue_url, QueueName=context.settings.result_queue)
+        self._queue_url = self._sqs.get_queue_url(QueueName=context.settings.job_queue)["QueueUrl"]
+        result_queue_url = result_queue.result()["QueueUrl"]
+        self._registration = Registration(clients.heartbeat, context.identity, NodeType.LEADER)
+        self._shop = Workshop(
+            context=context,
+            s3=clients.s3,
+            results=Results(clients.s3, clients.sqs, context.settings.bucket, result_queue_url),
+            crews=Crews(clients.dynamodb, context.identity.address, context.stop, context.timing.workers),
+            offspring=Offspring(),
+        )
+
+    def run(self) -> int:
+        """Take jobs until the node is asked to stop; return the exit code."""
+        if self._idle_status() == NodeStatus.ERROR:
+            LOG.error("there is no executable program %s: jobs will be ERRORs", self._context.program("solver"))
+        with self._registration:
+            self._shop.crews.tell_workers()
+            LOG.info("ready, at %s", self._context.identity.address)
+            failures = 0
+            while not self._stop.is_set():
+                self._registration.update(status=self._idle_status(), jobId="")
+                try:
+                    received = self._receive()
+                    failures = 0
+                except AwsError as error:
+                    failures += 1
+                    pause = min(2.0**failures, _LONGEST_PAUSE)
+                    LOG.warning("no jobs can be received, next try in %.0f s: %s", pause, in_words(error))
+                    self._stop.wait(pause)
+                    continue
+                for message in received:
+                    self._take(message)
+        LOG.info("stopped")
+        return 0
+
+    def _idle_status(self) -> NodeStatus:
+        return NodeStatus.READY if os.access(self._context.program("solver"), os.X_OK) else NodeStatus.ERROR
+
+    def _receive(self) -> list[MessageTypeDef]:
+        response = self._sqs.receive_message(
+            QueueUrl=self._queue_url,
+            MaxNumberOfMessages=1,
+            WaitTimeSeconds=_POLL_SECONDS,
+            VisibilityTimeout=VISIBILITY_SECONDS,
+            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+        )
+        return response.get("Messages", [])
+
+    def _take(self, received: MessageTypeDef) -> None:
+        """Do a received job; its message is deleted, or given back where there is no result."""
+        message = Message(
+            job_id=received["MessageId"],
+            body=received["Body"],
+            attempt=int(received.get("Attributes", {}).get("ApproximateReceiveCount", 1)),
+            received_at=time.time(),
+        )
+        log = JobLog(message.job_id)
+        attempt = Attempt(self._shop, message, log)
+        with Lease(self._sqs, self._queue_url, received["ReceiptHandle"], log) as lease:
+            try:
+                self._stop.check()
+                self._registration.update(status=NodeStatus.BUSY, jobId=message.job_id)
+                attempt.run()
+            except Stopped:
+                log.info("given back: the node stops")
+                lease.give_back()
+            except (*AwsError, OSError) as error:
+                log.warning("given back: %s", in_words(error))
+                lease.give_back(self._context.timing.retry)
+            except Exception:
+                log.exception("given back: this should not have happened")
+                lease.give_back(self._context.timing.retry)
+            else:
+                lease.delete()
+        attempt.clear()

@@ -1,0 +1,64 @@
+"""What a node is told from outside: its environment, and how long it waits for what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from ..errors import SatcompError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A node's environment. `competition` holds the team's programs, `shared` is the directory that all nodes see."""
+
+    region: str
+    job_queue: str
+    result_queue: str
+    bucket: str
+    competition: Path
+    shared: Path
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the variables that the task definition sets. Raises SatcompError, which names all that are missing."""
+        required = ("AWS_DEFAULT_REGION", "SQS_QUEUE_NAME", "SQS_OUTPUT_QUEUE_NAME", "SATCOMP_BUCKET_NAME")
+        missing = [name for name in required if not environment.get(name)]
+        if missing:
+            raise SatcompError(
+                f"A node can't start without {_listed(missing)} in its environment.",
+                "The task definition sets these variables; where a node is started by hand, set them there.",
+            )
+        region, job_queue, result_queue, bucket = (environment[name] for name in required)
+        return cls(
+            region,
+            job_queue,
+            result_queue,
+            bucket,
+            competition=Path(environment.get("SATCOMP_COMPETITION_DIR") or "/competition").absolute(),
+            shared=Path(environment.get("SATCOMP_SHARED_DIR") or "/mount/efs").absolute(),
+        )
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long a node waits for what, in seconds. The defaults are right for AWS; tests shorten them."""
+
+    kill_grace: float = 10.0
+    """Between SIGTERM at a job's timeout and SIGKILL (the solver contract's ten seconds)."""
+    stop_grace: float = 0.5
+    """The same, where the node itself is asked to stop: ECS, and whoever pays for the machine, is waiting."""
+    workers: float = 600.0
+    """For the workers of a job to be ready: a machine that was just asked for boots and pulls its image in less."""
+    cleanup: float = 10.0
+    """For the team's cleanup program (the solver contract's ten seconds)."""
+    leader: float = 60.0
+    """That a worker program's start waits for a leader to be there: existing ones read its address first of all."""
+    retry: float = 5.0
+    """Until a job that AWS's trouble stopped is offered again."""
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

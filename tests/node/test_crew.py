@@ -1,0 +1,87 @@
+"""Which workers a leader takes, and which it waits for."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+
+import pytest
+
+from satcomp_infra.node.crew import Crews, sort_out
+from satcomp_infra.node.failure import JobError
+from satcomp_infra.node.manifest import Node
+from satcomp_infra.node.stop import Stop, Stopped
+
+from .cloud import Cloud
+
+NOW = 1000.0
+LEADER = "10.0.1.5"
+
+
+def worker(address: str, status: str = "READY", age: float = 0.0, cleanup: dict[str, str] | None = None) -> Node:
+    return Node(f"id of {address} {age}", address, status, "WORKER", NOW - age, cleanup)
+
+
+def ready(*workers: Node, last_end: str = "") -> list[str]:
+    return [node.address for node in sort_out(workers, LEADER, last_end, NOW)[0]]
+
+
+def test_workers_are_taken_in_the_order_of_their_addresses() -> None:
+    assert ready(worker("10.0.1.100"), worker("10.0.1.9"), worker("10.0.0.200"), worker("odd")) == [
+        "odd",
+        "10.0.0.200",
+        "10.0.1.9",
+        "10.0.1.100",
+    ]
+
+
+def test_only_fresh_and_ready_ones_count() -> None:
+    workers = (worker("10.0.0.1", age=5), worker("10.0.0.2", age=5.5), worker("10.0.0.3", "BUSY"))
+    assert ready(*workers) == ["10.0.0.1"]
+    assert sort_out(workers, LEADER, "", NOW)[1] == {"10.0.0.2": "not heard of for 6 s", "10.0.0.3": "BUSY"}
+
+
+def test_of_a_restarted_worker_the_newer_item_counts() -> None:
+    assert ready(worker("10.0.0.1", age=1), worker("10.0.0.1", "BUSY")) == []
+    assert ready(worker("10.0.0.1", "ERROR", age=1), worker("10.0.0.1")) == ["10.0.0.1"]
+
+
+def test_a_worker_is_used_again_once_it_has_cleaned_up_for_this_leaders_last_job() -> None:
+    workers = (
+        worker("10.0.0.1", cleanup={LEADER: "last", "10.0.1.77": "other"}),
+        worker("10.0.0.2", cleanup={LEADER: "the one before"}),
+        worker("10.0.0.3", cleanup={}),
+        worker("10.0.0.4", cleanup=None),  # of an earlier year: it doesn't say
+    )
+    assert ready(*workers, last_end="last") == ["10.0.0.1", "10.0.0.4"]
+    assert ready(*workers) == [f"10.0.0.{n}" for n in (1, 2, 3, 4)]
+
+
+def test_nothing_is_waited_for_when_the_problem_can_not_be_had(cloud: Cloud) -> None:
+    problem: Future[None] = Future()
+    problem.set_exception(JobError("no such problem"))
+    with pytest.raises(JobError, match="no such problem"):
+        Crews(cloud.dynamodb, LEADER, Stop(), patience=60).gather(1, problem)
+
+
+def test_a_stop_ends_the_waiting(cloud: Cloud) -> None:
+    stop = Stop()
+    stop.set()
+    with pytest.raises(Stopped):
+        Crews(cloud.dynamodb, LEADER, stop, patience=60).gather(1, Future())
+
+
+def test_an_end_that_could_not_be_told_is_told_before_the_next_job(cloud: Cloud, endpoint: str) -> None:
+    crews = Crews(cloud.dynamodb, LEADER, Stop(), patience=0)
+    table = cloud.dynamodb.describe_table(TableName="TaskEndNotification")["Table"]
+    cloud.dynamodb.delete_table(TableName="TaskEndNotification")
+    crews.tell_workers()
+    cloud.dynamodb.create_table(
+        TableName="TaskEndNotification",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=table["AttributeDefinitions"],
+        KeySchema=table["KeySchema"],
+    )
+    assert cloud.notifications() == {}
+    with pytest.raises(JobError, match=r"0 were ready"):
+        crews.gather(1, Future())
+    assert list(cloud.notifications()) == [LEADER]

@@ -1,0 +1,42 @@
+"""Storing and announcing results."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from satcomp_infra.jobs import Result, Verdict
+from satcomp_infra.node.log import JobLog
+from satcomp_infra.node.results import Results, shortened
+
+from .cloud import BUCKET, Cloud
+
+
+def test_a_small_file_is_kept_as_it_is() -> None:
+    file = io.BytesIO(bytes(10))
+    assert shortened(file, 10) is None
+    assert len(file.read()) == 10
+
+
+def test_of_a_large_file_the_ends_are_kept() -> None:
+    assert shortened(io.BytesIO(b"12345" + bytes(20) + b"67890"), 10) == b"12345\n[20 bytes left out here]\n67890"
+
+
+def test_a_file_that_can_not_be_read_does_not_cost_the_result(cloud: Cloud, tmp_path: Path) -> None:
+    results = Results(cloud.s3, cloud.sqs, BUCKET, cloud.results)
+    result = Result("some-id", Verdict.SAT, "s3://b/k")
+    (tmp_path / "stdout").write_text("s SATISFIABLE\n")
+    files = {"stdout": tmp_path / "stdout", "stderr": tmp_path / "gone"}
+    assert results.store(result, files, JobLog("some-id")) == result
+    assert cloud.stored("some-id", "stdout") == b"s SATISFIABLE\n"
+    assert cloud.stored("some-id", "stderr") is None
+    assert results.find("some-id") == result
+
+
+def test_a_huge_solver_out_json_is_announced_in_short(cloud: Cloud, tmp_path: Path) -> None:
+    results = Results(cloud.s3, cloud.sqs, BUCKET, cloud.results)
+    results.announce(
+        Result("some-id", Verdict.SAT, "", solver_output={"return_code": 10, "more": "x" * 900000}), tmp_path
+    )
+    (announced,) = cloud.announcements()
+    assert announced["solver"]["output"] == {"return_code": 10}
