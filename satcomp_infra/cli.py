@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import signal
 import sys
 import traceback
@@ -84,6 +85,25 @@ def whole_number(minimum: int, maximum: int | None = None) -> Callable[[str], in
         return value
 
     return convert
+
+
+def time_span(text: str) -> float:
+    """An argparse type: a time as `90s`, `15m` or `8h`, in seconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text)
+    if not match or not float(match[1]):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a time: write for example 90s, 15m or 8h")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+def add_timeout(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add --timeout: how long the command waits for AWS."""
+    parser.add_argument(
+        "--timeout",
+        type=time_span,
+        default=default,
+        metavar="TIME",
+        help="how long to wait for AWS, as 90s, 15m or 8h; AWS itself goes on after that (default: %(default)s)",
+    )
 
 
 def add_project(parser: argparse.ArgumentParser, *, required: bool) -> None:

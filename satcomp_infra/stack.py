@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from .aws import error_code, error_message
 from .errors import SatcompError
-from .project import PROJECT_TAG, Project
+from .project import PROJECT_TAG
 from .tracks import TRACKS, Track
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .aws import Aws
+    from .project import Names
 
 
 class State(Enum):
@@ -177,13 +178,13 @@ def projects(aws: Aws) -> list[Stack]:
     return [stack for stack in stacks if stack.project and stack.state is not State.ABSENT]
 
 
-def create(aws: Aws, project: Project, template: str) -> str:
+def create(aws: Aws, names: Names, template: str) -> str:
     """Start to create the stack; returns its id."""
     return aws.cloudformation.create_stack(
-        StackName=project.stack,
+        StackName=names.stack,
         TemplateBody=template,
         Capabilities=["CAPABILITY_IAM"],
-        Tags=[{"Key": PROJECT_TAG, "Value": project.name}],
+        Tags=[{"Key": PROJECT_TAG, "Value": names.project}],
     )["StackId"]
 
 

@@ -66,12 +66,6 @@ def render(project: Project, track: Track, zones: Sequence[str]) -> str:
     )
 
 
-def resource_count(body: str) -> int:
-    """How many resources a rendered template has, and so how many a stack that is complete."""
-    resources = body.partition("\nResources:\n")[2].partition("\nOutputs:\n")[0]
-    return len(re.findall(r"^    Type: AWS::", resources, re.MULTILINE))
-
-
 def read(text: str) -> dict[str, Any]:
     """A template's text as data; the short forms of CloudFormation's functions (`!Ref x`) become the long ones."""
     import yaml

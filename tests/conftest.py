@@ -35,6 +35,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An empty account in moto, in this process."""
     from moto import mock_aws
     from moto.ec2.models.route_tables import RouteTable
+    from moto.servicequotas.models import ServiceQuotasBackend
 
     def delete(self: RouteTable, account_id: str, region_name: str) -> None:
         self._associations.clear()
@@ -42,5 +43,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     # moto's CloudFormation leaves route tables behind, and then can't delete their network.
     monkeypatch.setattr(RouteTable, "delete", delete, raising=False)
+    # moto knows the quotas of networks alone.
+    monkeypatch.setattr(ServiceQuotasBackend, "get_service_quota", lambda *_, **__: {"QuotaCode": "", "Value": 640.0})
     with mock_aws():
         yield

@@ -117,6 +117,28 @@ class TestCreate:
         assert answer.code == 2
         assert "at most 35 characters" in answer.err
 
+    def test_a_dry_run_shows_names_and_costs_and_creates_nothing(self) -> None:
+        answer = run("create", "--project", PROJECT, "--solver-type", "cloud", "--dry-run")
+        assert answer.code == 0
+        for text in (
+            *(ACCOUNT, REGION, "us-east-1a, us-east-1b", "m6i.4xlarge: 16 vCPU, 64 GiB", NAMES.stack, NAMES.bucket),
+            *(NAMES.job_queue, NAMES.result_queue, NAMES.dead_letter_queue, NAMES.leader_log_group, "SatCompCluster"),
+            *("0.00 USD per hour", "0.78 USD per hour while it runs", "640 vCPU at once"),
+        ):
+            assert text in answer.out
+        assert "us-east-1e" not in answer.out
+        assert boto3.client("cloudformation").describe_stacks()["Stacks"] == []
+
+    def test_a_quota_too_small_for_any_cluster_is_told_beforehand(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(
+            "moto.servicequotas.models.ServiceQuotasBackend.get_service_quota",
+            lambda *_, **__: {"QuotaCode": "", "Value": 16.0},
+        )
+        answer = run("create", "--project", PROJECT, "--solver-type", "cloud", "--dry-run")
+        assert "may run 16 vCPU at once, which is room for 1 node of 16 vCPU; 2 nodes need 32" in answer.err
+        assert "Service Quotas > Amazon EC2" in answer.err
+        assert "L-1216C47A" in answer.err
+
 
 class TestUpdate:
     def test_it_switches_the_track(self) -> None:

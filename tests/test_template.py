@@ -14,7 +14,7 @@ import pytest
 from satcomp_infra import template
 from satcomp_infra.errors import UsageError
 from satcomp_infra.project import CLUSTER, PROJECT_TAG, Project
-from satcomp_infra.template import BODY_LIMIT, read, render, resource_count
+from satcomp_infra.template import BODY_LIMIT, read, render
 from satcomp_infra.tracks import CLOUD, PARALLEL, Track
 
 from .conftest import ACCOUNT, REGION
@@ -391,11 +391,6 @@ def test_the_longest_name_in_the_most_zones_fits_into_cloudformations_limit(trac
     longest = Project("a" * 40)
     longest.names(ACCOUNT, REGION)
     assert len(render(longest, track, ZONES).encode()) < BODY_LIMIT
-
-
-@BOTH_TRACKS
-def test_resources_are_counted_without_reading_yaml(track: Track) -> None:
-    assert resource_count(render(PROJECT, track, ZONES)) == len(rendered(track, ZONES)["Resources"])
 
 
 def test_the_order_of_the_zones_is_of_no_importance() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .. import cli, stack, storage, template
+from .. import cli, plan, stack, storage
+from ..aws import together
 from ..causes import advice
 from ..errors import Exit, SatcompError
 from ..progress import duration
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ..stack import Infrastructure, Stack
     from ..tracks import Track
 
-TIMEOUT_SECONDS = 30 * 60
+TIMEOUT = "30m"
 """Creating takes 3 to 5 minutes; the file system's mount targets take longest."""
 
 
@@ -36,6 +37,8 @@ def parser() -> cli.Parser:
     )
     cli.add_project(parser, required=True)
     add_track(parser)
+    parser.add_argument("--dry-run", action="store_true", help="show what would be created and its cost, then stop")
+    cli.add_timeout(parser, TIMEOUT)
     cli.add_aws_options(parser)
     return parser
 
@@ -51,7 +54,11 @@ def run(args: argparse.Namespace, console: Console) -> Exit:
     aws, project, track = cli.connect(args), args.project, TRACKS[args.solver_type]
     project.names("0" * 12, aws.region)  # whether it fits into the region's names can be said before the first call
     project.names(aws.account, aws.region)
-    existing = _settled(aws, project, console)
+    existing, what = together(lambda: _existing(aws, project), lambda: plan.make(aws, project, track))
+    if args.dry_run:
+        return _show(what, existing, console)
+    if existing and existing.state is State.BUSY:
+        existing = _attach(aws, existing, args.timeout, console)
     if existing and existing.state is State.READY:
         infrastructure = stack.Infrastructure.of(existing)
         _check_track(infrastructure, track)
@@ -59,32 +66,53 @@ def run(args: argparse.Namespace, console: Console) -> Exit:
         console.result(f"Project '{project.name}' exists and is complete, for the {track.name} track.")
         return Exit.OK
     if existing:
-        _remove_failed_attempt(aws, existing, console)
-    infrastructure = _create(aws, project, track, console)
+        _remove_failed_attempt(aws, existing, args.timeout, console)
+    infrastructure = _create(aws, what, args.timeout, console)
     storage.provide_test_problem(aws, infrastructure.bucket)
     _next_steps(infrastructure, console)
     return Exit.OK
 
 
-def _settled(aws: Aws, project: Project, console: Console) -> Stack | None:
-    """The project's stack once nothing is being done to it. Raises SatcompError where another project is there."""
+def _existing(aws: Aws, project: Project) -> Stack | None:
+    """The project's stack. Raises SatcompError where the region has another project."""
     stacks = stack.projects(aws)
-    others = [other.project for other in stacks if other.project != project.name]
-    if others:
-        raise SatcompError(
-            f"Region {aws.region} of this account has project '{others[0]}' already, and there is room for one: "
-            "queues and cluster have the same names in every project.",
-            f"Use that one, delete it (./delete-solver-infrastructure --project {others[0]}), "
-            "or name another region with --region.",
-        )
-    for existing in stacks:
-        if existing.state is not State.BUSY:
-            return existing
-        console.say(f"Project '{project.name}' is being {existing.doing} at the moment; waiting for that.")
-        with console.waiting("Following") as wait:
-            settled, _ = follow(aws, existing.id, wait, timeout=TIMEOUT_SECONDS)
-        return None if settled.state is State.ABSENT else settled
-    return None
+    for other in stacks:
+        if other.project != project.name:
+            raise SatcompError(
+                f"Region {aws.region} of this account has project '{other.project}' already, and has room for one: "
+                "queues and cluster have the same names in every project.",
+                "Use that one, name another region with --region, or delete it: "
+                f"./delete-solver-infrastructure --project {other.project}",
+            )
+    return stacks[0] if stacks else None
+
+
+def _show(what: plan.Plan, existing: Stack | None, console: Console) -> Exit:
+    console.result(str(what))
+    if what.warning:
+        console.say(f"Warning: {what.warning}")
+    if existing:
+        console.result(f"It is there already ({existing.status}); nothing was changed.")
+    else:
+        console.result("Nothing was created; type the same without --dry-run for that.")
+    return Exit.OK
+
+
+def _attach(aws: Aws, existing: Stack, timeout: float, console: Console) -> Stack | None:
+    """Follow what is being done to the stack; None if it is gone then. Raises SatcompError where a creation fails."""
+    console.say(f"Project '{existing.project}' is being {existing.doing} at the moment; waiting for that.")
+    console.when_interrupted = "AWS goes on with it; type the same command again to go on watching."
+    with console.waiting("Following") as wait:
+        done, cause = follow(aws, existing.id, wait, timeout=timeout)
+    console.when_interrupted = ""
+    if existing.status in ("CREATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS") and done.state is not State.READY:
+        raise _failed(done, cause)
+    return None if done.state is State.ABSENT else done
+
+
+def _failed(done: Stack, cause: str) -> SatcompError:
+    failure = cause or done.reason or done.status
+    return SatcompError(f"AWS couldn't create the infrastructure. What failed first was {failure}.", advice(failure))
 
 
 def _check_track(infrastructure: Infrastructure, track: Track) -> None:
@@ -96,7 +124,7 @@ def _check_track(infrastructure: Infrastructure, track: Track) -> None:
         )
 
 
-def _remove_failed_attempt(aws: Aws, existing: Stack, console: Console) -> None:
+def _remove_failed_attempt(aws: Aws, existing: Stack, timeout: float, console: Console) -> None:
     if existing.status != "ROLLBACK_COMPLETE":  # that one alone is sure to hold nothing any more
         raise SatcompError(
             f"Project '{existing.project}' is there but not complete ({existing.status}).",
@@ -105,29 +133,24 @@ def _remove_failed_attempt(aws: Aws, existing: Stack, console: Console) -> None:
     console.say("An earlier attempt failed and was rolled back: removing its empty stack first.")
     aws.cloudformation.delete_stack(StackName=existing.id)
     with console.waiting("Removing") as wait:
-        follow(aws, existing.id, wait, timeout=TIMEOUT_SECONDS)
+        follow(aws, existing.id, wait, timeout=timeout)
 
 
-def _create(aws: Aws, project: Project, track: Track, console: Console) -> Infrastructure:
-    types = [each.instance_type for each in TRACKS.values()]
-    zones = template.zones_offering(aws.ec2, types)
-    body = template.render(project, track, zones)
-    console.say(
-        f"Creating project '{project.name}' for the {track.name} track in {aws.region}, account {aws.account}: "
-        f"stack {project.stack}. This takes 3 to 5 minutes."
-    )
-    stack_id = stack.create(aws, project, body)
+def _create(aws: Aws, what: plan.Plan, timeout: float, console: Console) -> Infrastructure:
+    console.say(f"Creating:\n{what}")
+    if what.warning:
+        console.say(f"Warning: {what.warning}")
+    console.say(f"This takes 3 to 5 minutes (and is waited for at most {timeout / 60:.0f}).")
+    stack_id = stack.create(aws, what.names, what.body)
     console.when_interrupted = (
         "AWS goes on creating the infrastructure (which costs nothing per hour); "
         "type the same command again to go on watching."
     )
-    resources = template.resource_count(body)
-    with console.waiting("Creating", resources) as wait:
-        done, cause = follow(aws, stack_id, wait, timeout=TIMEOUT_SECONDS, seen=set(), resources=resources)
+    with console.waiting("Creating", what.resources) as wait:
+        done, cause = follow(aws, stack_id, wait, timeout=timeout, seen=set(), resources=what.resources)
         elapsed = wait.elapsed
     if done.state is not State.READY:
-        failure = cause or done.reason or done.status
-        raise SatcompError(f"AWS couldn't create the infrastructure. What failed first was {failure}.", advice(failure))
+        raise _failed(done, cause)
     console.when_interrupted = ""
     console.say(f"Created in {duration(elapsed)}.")
     return stack.Infrastructure.of(done)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..project import Project
     from ..stack import Stack
 
-TIMEOUT_SECONDS = 30 * 60
+TIMEOUT = "30m"
 
 
 def parser() -> cli.Parser:
@@ -36,6 +36,7 @@ def parser() -> cli.Parser:
     )
     cli.add_project(parser, required=True)
     parser.add_argument("--yes", action="store_true", help="don't ask for the project's name to confirm")
+    cli.add_timeout(parser, TIMEOUT)
     cli.add_aws_options(parser)
     return parser
 
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace, console: Console) -> Exit:
     if not args.yes:
         _confirm(project, aws.region)
     console.when_interrupted = "What is deleted is gone; type the same command again to delete the rest."
-    _delete(aws, project, _calm(aws, existing, console), console)
+    _delete(aws, project, _calm(aws, existing, args.timeout, console), args.timeout, console)
     return _report(aws, project, console)
 
 
@@ -76,16 +77,16 @@ def _confirm(project: Project, region: str) -> None:
         raise SatcompError(f"'{answer.strip()}' is not the project's name: nothing was deleted.")
 
 
-def _calm(aws: Aws, existing: Stack, console: Console) -> Stack:
+def _calm(aws: Aws, existing: Stack, timeout: float, console: Console) -> Stack:
     """The stack once nothing but a deletion is being done to it: CloudFormation refuses to delete during an update."""
     if existing.state is not State.BUSY or existing.status in ("CREATE_IN_PROGRESS", "DELETE_IN_PROGRESS"):
         return existing
     console.say(f"Project '{existing.project}' is being {existing.doing} at the moment; waiting for that first.")
     with console.waiting("Following") as wait:
-        return follow(aws, existing.id, wait, timeout=TIMEOUT_SECONDS)[0]
+        return follow(aws, existing.id, wait, timeout=timeout)[0]
 
 
-def _delete(aws: Aws, project: Project, existing: Stack, console: Console) -> None:
+def _delete(aws: Aws, project: Project, existing: Stack, timeout: float, console: Console) -> None:
     names = project.names(aws.account, aws.region)
     seen = None
     resources = stack.resources(aws, existing.id)
@@ -100,7 +101,7 @@ def _delete(aws: Aws, project: Project, existing: Stack, console: Console) -> No
         console.say(f"Deleting stack {existing.name}. This takes 2 to 5 minutes.")
     number = len(resources) if seen is not None else None  # of a deletion under way, some are gone already
     with console.waiting("Deleting", number) as wait:
-        done, cause = follow(aws, existing.id, wait, timeout=TIMEOUT_SECONDS, seen=seen, resources=number)
+        done, cause = follow(aws, existing.id, wait, timeout=timeout, seen=seen, resources=number)
         elapsed = wait.elapsed
     if done.state is not State.ABSENT:
         failure = cause or done.reason or done.status

@@ -13,7 +13,7 @@ from ..progress import count, duration
 from ..stack import State
 from ..stack_events import events_so_far, follow
 from ..tracks import TRACKS
-from .create import TIMEOUT_SECONDS, add_track
+from .create import TIMEOUT, add_track
 
 if TYPE_CHECKING:
     import argparse
@@ -31,6 +31,7 @@ def parser() -> cli.Parser:
     )
     cli.add_project(parser, required=True)
     add_track(parser)
+    cli.add_timeout(parser, TIMEOUT)
     cli.add_aws_options(parser)
     return parser
 
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace, console: Console) -> Exit:
         return Exit.OK
     console.when_interrupted = "AWS goes on with the switch; type the same command again to see how it ended."
     with console.waiting("Updating") as wait:
-        done, cause = follow(aws, current.id, wait, timeout=TIMEOUT_SECONDS, seen=seen)
+        done, cause = follow(aws, current.id, wait, timeout=args.timeout, seen=seen)
         elapsed = wait.elapsed
     if done.state is not State.READY or done.status == "UPDATE_ROLLBACK_COMPLETE":
         went_back = done.state is State.READY

@@ -82,7 +82,6 @@ class Machines:
     def __init__(self, world: World) -> None:
         self._world = world
         self._changing: set[Machine] = set()
-        self._addresses: set[str] = set()
 
     def launch(self, group: FakeAutoScalingGroup, subnet: Subnet, now: float) -> Machine:
         """A new instance for a group. Raises LaunchError."""
@@ -191,7 +190,7 @@ class Machines:
         # moto never takes an address back: a subnet would be full after as many launches as it has addresses.
         subnet: Any = machine.instance.nics[0].subnet
         subnet.del_subnet_ip(machine.moto_address)
-        self._addresses.discard(machine.address)
+        self._world.addresses.give_back(machine.address)
         del self._world.machines[machine.id]
         machine.instance.terminate()
 
@@ -222,21 +221,12 @@ class Machines:
             )
 
     def _move_to_loopback(self, machine: Machine) -> None:
-        """Give the instance an address that processes of this machine can listen on, each on its own.
-
-        127.x.y.z instead of 10.x.y.z: all of 127.0.0.0/8 is this machine's. Never 127.0.0.1, which is shared.
-        """
-        _, second, third, fourth = (int(part) for part in machine.moto_address.split("."))
-        for step in range(254):
-            address = f"127.{(max(second, 1) + step - 1) % 254 + 1}.{third}.{fourth}"
-            if address not in self._addresses:
-                break
-        self._addresses.add(address)
+        """Give the instance an address that processes of this machine can listen on, each on its own."""
         card = machine.instance.nics[0]
-        card.private_ip_address = address
+        card.private_ip_address = self._world.addresses.take(machine.moto_address)
         for entry in card.private_ip_addresses:
             if entry.get("Primary"):
-                entry["PrivateIpAddress"] = address
+                entry["PrivateIpAddress"] = card.private_ip_address
                 if "PrivateDnsName" in entry:
                     entry["PrivateDnsName"] = machine.instance.private_dns_name
 

@@ -128,6 +128,7 @@ class _Cloud:
         self._world.runner.close()
         self._server.stop()
         self._logs.stop()
+        self._world.addresses.close()
 
 
 def _shield_moto() -> None:

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .addresses import AddressBlock
 from .faults import CallFaults, Faults
 from .scheduler import Scheduler
 from .settings import Settings
@@ -29,6 +30,7 @@ class World:
     settings: Settings
     faults: Faults
     endpoint: str
+    addresses: AddressBlock = field(default_factory=AddressBlock)
     call_faults: CallFaults = field(default_factory=CallFaults)
     lock: threading.RLock = field(default_factory=threading.RLock)
     own_locks: dict[str, threading.Lock] = field(
