@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -215,3 +216,47 @@ def resources(aws: Aws, stack_id: str) -> dict[str, str]:
         for resource in page["StackResourceSummaries"]
         if resource["ResourceStatus"] != "DELETE_COMPLETE"
     }
+
+
+@dataclass(frozen=True)
+class Change:
+    """What an update would do to a resource: `add`, `remove`, `modify` in place, or `replace` by a new one."""
+
+    action: str
+    resource: str
+    kind: str
+
+
+def changes(aws: Aws, name: str, template: str) -> list[Change]:
+    """What an update with this template would do; nothing is changed. Raises SatcompError where AWS can't tell."""
+    from botocore.exceptions import WaiterError
+
+    client = aws.cloudformation
+    change_set = f"dry-run-{uuid.uuid4().hex[:8]}"
+    client.create_change_set(
+        StackName=name,
+        ChangeSetName=change_set,
+        ChangeSetType="UPDATE",
+        TemplateBody=template,
+        Capabilities=["CAPABILITY_IAM"],
+    )
+    try:
+        waiter = client.get_waiter("change_set_create_complete")
+        waiter.wait(StackName=name, ChangeSetName=change_set, WaiterConfig={"Delay": 2, "MaxAttempts": 60})
+        pages = client.get_paginator("describe_change_set").paginate(StackName=name, ChangeSetName=change_set)
+        found = [change["ResourceChange"] for page in pages for change in page["Changes"] if "ResourceChange" in change]
+    except WaiterError as error:
+        reason = error.last_response.get("StatusReason", "")
+        if "didn't contain changes" in reason or "No updates" in reason:
+            return []
+        raise SatcompError(f"AWS couldn't say what would change: {reason or error}.") from error
+    finally:
+        client.delete_change_set(StackName=name, ChangeSetName=change_set)
+    return [
+        Change(
+            "replace" if change.get("Replacement") == "True" else change["Action"].lower(),
+            change["LogicalResourceId"],
+            change["ResourceType"],
+        )
+        for change in found
+    ]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .aws import Aws
-    from .progress import Wait
+    from .progress import Console, Wait
 
 
 def events_so_far(aws: Aws, stack_id: str) -> set[str]:
@@ -55,6 +55,16 @@ def follow(
         if stack.state is not State.BUSY:
             return stack, operation.cause
     raise AssertionError  # polls() ends by an exception alone
+
+
+def settle(aws: Aws, console: Console, busy: Stack, timeout: float) -> tuple[Stack, str]:
+    """Attach to what is being done to a stack, and follow it to its end; returns what follow() does."""
+    console.say(f"Project '{busy.project}' is being {busy.doing} at the moment; waiting for that.")
+    console.when_interrupted = "AWS goes on with it; type the same command again to go on watching."
+    with console.waiting("Following") as wait:
+        done, cause = follow(aws, busy.id, wait, timeout=timeout)
+    console.when_interrupted = ""
+    return done, cause
 
 
 class _Operation:

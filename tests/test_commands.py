@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass, field
 
 import boto3
 import pytest
@@ -12,62 +11,11 @@ import pytest
 from satcomp_infra import cli
 from satcomp_infra.jobs import Result, Verdict, result_key
 from satcomp_infra.progress import Console
-from satcomp_infra.project import Project
 
 from .conftest import ACCOUNT, REGION
+from .typing_commands import NAMES, PROJECT, Answer, Clock, create, push_images, queued, run
 
 pytestmark = pytest.mark.usefixtures("aws")
-
-PROJECT = "team/solver_1"
-NAMES = Project(PROJECT).names(ACCOUNT, REGION)
-
-
-@dataclass
-class Answer:
-    """What a command printed, and its exit code."""
-
-    code: int
-    out: str
-    err: str
-
-
-@dataclass
-class Clock:
-    """Time that passes only when somebody sleeps."""
-
-    now: float = 0.0
-    slept: list[float] = field(default_factory=list)
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-        self.slept.append(seconds)
-
-
-def run(command: str, *words: str) -> Answer:
-    clock = Clock()
-    console = Console(io.StringIO(), io.StringIO(), clock=lambda: clock.now, sleep=clock.sleep)
-    code = cli.main(f"commands.{command}", list(words), console)
-    assert isinstance(console.out, io.StringIO)
-    assert isinstance(console.err, io.StringIO)
-    return Answer(code, console.out.getvalue(), console.err.getvalue())
-
-
-def create(track: str = "cloud", project: str = PROJECT) -> Answer:
-    return run("create", "--project", project, "--solver-type", track)
-
-
-def push_images(*tags: str) -> None:
-    for tag in tags:
-        manifest = json.dumps(
-            {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "layers": [], "tag": tag}
-        )
-        boto3.client("ecr").put_image(repositoryName=PROJECT, imageManifest=manifest, imageTag=tag)
-
-
-def queued() -> list[dict[str, object]]:
-    sqs = boto3.client("sqs")
-    messages = sqs.receive_message(QueueUrl=sqs.get_queue_url(QueueName=NAMES.job_queue)["QueueUrl"])
-    return [json.loads(message["Body"]) for message in messages.get("Messages", [])]
 
 
 class TestCreate:
@@ -155,6 +103,14 @@ class TestUpdate:
             0,
             f"Project '{PROJECT}' is set up for the cloud track already. Nothing to do.\n",
         )
+
+    def test_a_dry_run_shows_what_would_change_and_changes_nothing(self) -> None:
+        create("cloud")
+        answer = run("update", "--project", PROJECT, "--solver-type", "parallel", "--dry-run")
+        assert answer.code == 0
+        assert "add      ParallelLaunchTemplate   AWS::EC2::LaunchTemplate" in answer.out
+        assert "remove   CloudLaunchTemplate      AWS::EC2::LaunchTemplate" in answer.out
+        assert "for the cloud track already" in run("update", "--project", PROJECT, "--solver-type", "cloud").out
 
     def test_while_machines_run_it_is_refused_with_the_command_that_stops_them(self) -> None:
         create("cloud")

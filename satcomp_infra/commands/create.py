@@ -11,7 +11,7 @@ from ..errors import Exit, SatcompError
 from ..progress import duration
 from ..project import TEST_PROBLEM
 from ..stack import State
-from ..stack_events import follow
+from ..stack_events import follow, settle
 from ..tracks import TRACKS
 
 if TYPE_CHECKING:
@@ -100,11 +100,7 @@ def _show(what: plan.Plan, existing: Stack | None, console: Console) -> Exit:
 
 def _attach(aws: Aws, existing: Stack, timeout: float, console: Console) -> Stack | None:
     """Follow what is being done to the stack; None if it is gone then. Raises SatcompError where a creation fails."""
-    console.say(f"Project '{existing.project}' is being {existing.doing} at the moment; waiting for that.")
-    console.when_interrupted = "AWS goes on with it; type the same command again to go on watching."
-    with console.waiting("Following") as wait:
-        done, cause = follow(aws, existing.id, wait, timeout=timeout)
-    console.when_interrupted = ""
+    done, cause = settle(aws, console, existing, timeout)
     if existing.status in ("CREATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS") and done.state is not State.READY:
         raise _failed(done, cause)
     return None if done.state is State.ABSENT else done

@@ -12,7 +12,7 @@ from ..finding import absent, elsewhere
 from ..fleet import Cluster
 from ..progress import count, duration
 from ..stack import State
-from ..stack_events import events_so_far, follow
+from ..stack_events import events_so_far, follow, settle
 from .instances import stop_all
 
 if TYPE_CHECKING:
@@ -49,8 +49,9 @@ def run(args: argparse.Namespace, console: Console) -> Exit:
         return _nothing_there(aws, project, console)
     if not args.yes:
         _confirm(project, aws.region)
+    calm = _calm(aws, existing, args.timeout, console)
     console.when_interrupted = "What is deleted is gone; type the same command again to delete the rest."
-    _delete(aws, project, _calm(aws, existing, args.timeout, console), args.timeout, console)
+    _delete(aws, project, calm, args.timeout, console)
     return _report(aws, project, console)
 
 
@@ -81,9 +82,7 @@ def _calm(aws: Aws, existing: Stack, timeout: float, console: Console) -> Stack:
     """The stack once nothing but a deletion is being done to it: CloudFormation refuses to delete during an update."""
     if existing.state is not State.BUSY or existing.status in ("CREATE_IN_PROGRESS", "DELETE_IN_PROGRESS"):
         return existing
-    console.say(f"Project '{existing.project}' is being {existing.doing} at the moment; waiting for that first.")
-    with console.waiting("Following") as wait:
-        return follow(aws, existing.id, wait, timeout=timeout)[0]
+    return settle(aws, console, existing, timeout)[0]
 
 
 def _delete(aws: Aws, project: Project, existing: Stack, timeout: float, console: Console) -> None:

@@ -11,14 +11,17 @@ from ..finding import find
 from ..fleet import Cluster
 from ..progress import count, duration
 from ..stack import State
-from ..stack_events import events_so_far, follow
+from ..stack_events import events_so_far, follow, settle
 from ..tracks import TRACKS
 from .create import TIMEOUT, add_track
 
 if TYPE_CHECKING:
     import argparse
 
+    from ..aws import Aws
     from ..progress import Console
+    from ..stack import Infrastructure
+    from ..tracks import Track
 
 
 def parser() -> cli.Parser:
@@ -31,6 +34,7 @@ def parser() -> cli.Parser:
     )
     cli.add_project(parser, required=True)
     add_track(parser)
+    parser.add_argument("--dry-run", action="store_true", help="show what would be changed, then stop")
     cli.add_timeout(parser, TIMEOUT)
     cli.add_aws_options(parser)
     return parser
@@ -39,37 +43,62 @@ def parser() -> cli.Parser:
 def run(args: argparse.Namespace, console: Console) -> Exit:
     """Update the stack, unless it has the track already or machines run."""
     aws, project, track = cli.connect(args), args.project, TRACKS[args.solver_type]
+    current = stack.describe(aws, project.stack)
+    if current and current.state is State.BUSY and current.project == project.name:
+        settle(aws, console, current, args.timeout)
     infrastructure = find(aws, project)
     if infrastructure.track == track:
         console.result(f"Project '{project.name}' is set up for the {track.name} track already. Nothing to do.")
         return Exit.OK
+    _check_idle(aws, infrastructure)
+    body = template.render(project, track, infrastructure.zones)
+    if args.dry_run:
+        return _show_changes(aws, infrastructure, body, console)
+    return _switch(aws, infrastructure, track, body, args.timeout, console)
+
+
+def _check_idle(aws: Aws, infrastructure: Infrastructure) -> None:
     running = Cluster.of(aws, infrastructure).instances()
     if running:
         raise SatcompError(
-            f"Project '{project.name}' still runs {count(len(running), 'machine')} of the "
+            f"Project '{infrastructure.project}' still runs {count(len(running), 'machine')} of the "
             f"{infrastructure.track.name} track; a switch would stop whatever is being solved there.",
             "Stop them first: ./update_instances --option shutdown",
         )
-    current = stack.describe(aws, project.stack)
+
+
+def _show_changes(aws: Aws, infrastructure: Infrastructure, body: str, console: Console) -> Exit:
+    for change in stack.changes(aws, infrastructure.stack, body):
+        console.result(f"  {change.action:<8} {change.resource:<24} {change.kind}")
+    console.result("Nothing was changed; type the same without --dry-run for that.")
+    return Exit.OK
+
+
+def _switch(
+    aws: Aws, infrastructure: Infrastructure, track: Track, body: str, timeout: float, console: Console
+) -> Exit:
+    current = stack.describe(aws, infrastructure.stack)
     if current is None:
-        raise SatcompError(f"Project '{project.name}' has just been deleted.")
+        raise SatcompError(f"Project '{infrastructure.project}' has just been deleted.")
     seen = events_so_far(aws, current.id)
-    console.say(f"Switching project '{project.name}' to the {track.name} track. This takes 1 to 2 minutes.")
-    if not stack.update(aws, current, template.render(project, track, infrastructure.zones)):
+    console.say(
+        f"Switching project '{infrastructure.project}' to the {track.name} track. This takes 1 to 2 minutes "
+        f"(and is waited for at most {timeout / 60:.0f})."
+    )
+    if not stack.update(aws, current, body):
         console.result("AWS finds nothing to change.")
         return Exit.OK
-    console.when_interrupted = "AWS goes on with the switch; type the same command again to see how it ended."
+    console.when_interrupted = "AWS goes on with the switch; type the same command again to go on watching."
     with console.waiting("Updating") as wait:
-        done, cause = follow(aws, current.id, wait, timeout=args.timeout, seen=seen)
+        done, cause = follow(aws, current.id, wait, timeout=timeout, seen=seen)
         elapsed = wait.elapsed
-    if done.state is not State.READY or done.status == "UPDATE_ROLLBACK_COMPLETE":
-        went_back = done.state is State.READY
+    if done.status not in ("UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"):
         failure = cause or done.reason or done.status
+        back = " and put it back as it was" if done.state is State.READY else ""
         raise SatcompError(
-            f"AWS couldn't switch the infrastructure{' and put it back as it was' if went_back else ''}. "
-            f"What failed first was {failure}.",
-            advice(failure),
+            f"AWS couldn't switch the infrastructure{back}. What failed first was {failure}.", advice(failure)
         )
+    console.when_interrupted = ""
     console.result(
         f"Switched to the {track.name} track in {duration(elapsed)}: nodes will be {track.instance_type}, "
         f"{track.vcpus} vCPU, {track.machine_memory // 1024} GiB."

@@ -24,7 +24,6 @@ from . import killing
 from .environment import ACCESS_KEY, overriding
 from .settings import CLONE, DEFAULT_REGION
 
-_CONFIG_FILE = "aws-config"
 _STOP_SECONDS = 30.0
 
 
@@ -56,7 +55,7 @@ class LocalCloud:
 
     def environment(self) -> dict[str, str]:
         """The variables that make a process use this cloud, whatever AWS settings it has otherwise (see os.environ)."""
-        return overriding(self.endpoint, self.region, str(self.state_dir / _CONFIG_FILE), os.environ)
+        return overriding(self.endpoint, self.region, os.environ)
 
     def client(self, service: str) -> Any:
         """A botocore client of this cloud (as boto3's), which nothing in the environment can lead elsewhere."""

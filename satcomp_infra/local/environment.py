@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 ACCESS_KEY = "LOCALCLOUD"
 _ADDRESS = "127.0.0.1"
-CONFIG = "[default]\n"
-"""A configuration file with a profile that sets nothing: an AWS_PROFILE must name one that exists."""
+CONFIG_FILE = Path(__file__).with_name("aws-config")
+"""With a profile that sets nothing: an AWS_PROFILE must name one that exists."""
 
 
-def aws_environment(endpoint: str, region: str, config_file: str = os.devnull) -> dict[str, str]:
+def aws_environment(endpoint: str, region: str) -> dict[str, str]:
     """The variables that a process needs which has none of the user's."""
     return {
         "AWS_ENDPOINT_URL": endpoint,
@@ -19,7 +20,7 @@ def aws_environment(endpoint: str, region: str, config_file: str = os.devnull) -
         "AWS_SECRET_ACCESS_KEY": "not-a-secret",
         "AWS_DEFAULT_REGION": region,
         "AWS_REGION": region,
-        "AWS_CONFIG_FILE": config_file,
+        "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
         "NO_PROXY": _ADDRESS,
@@ -27,12 +28,9 @@ def aws_environment(endpoint: str, region: str, config_file: str = os.devnull) -
     }
 
 
-def overriding(endpoint: str, region: str, config_file: str, present: Mapping[str, str]) -> dict[str, str]:
-    """The variables to set on top of those `present`: whatever of them would lead botocore elsewhere is overridden.
-
-    `config_file` has CONFIG in it.
-    """
-    variables = aws_environment(endpoint, region, config_file)
+def overriding(endpoint: str, region: str, present: Mapping[str, str]) -> dict[str, str]:
+    """The variables to set on top of those `present`: whatever of them would lead botocore elsewhere is overridden."""
+    variables = {**aws_environment(endpoint, region), "AWS_CONFIG_FILE": str(CONFIG_FILE)}
     variables |= {name: endpoint for name in present if name.startswith("AWS_ENDPOINT_URL_")}
     variables |= dict.fromkeys(("AWS_PROFILE", "AWS_DEFAULT_PROFILE"), "default")
     variables |= {name: "" for name in ("AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN") if name in present}

@@ -144,7 +144,7 @@ class Queues:
         queues = self
 
         @replace(SQSBackend, "receive_message")
-        def receive_message(  # noqa: PLR0917  # moto's
+        def receive_message(
             self: SQSBackend, queue: str, count: int, wait: int, visibility: int, names: list[str] | None = None
         ) -> Any:
             deadline = time.monotonic() + wait

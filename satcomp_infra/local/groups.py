@@ -77,6 +77,8 @@ class Group:
     members: list[_Member] = field(default_factory=list)
     activities: deque[Activity] = field(default_factory=lambda: deque(maxlen=_ACTIVITIES_KEPT))
     launch_again_at: float = 0.0
+    avoid: dict[str, float] = field(default_factory=dict)
+    """Until when subnets are not tried again that would not have a machine."""
 
     @property
     def staying(self) -> list[_Member]:
@@ -169,7 +171,7 @@ class Groups:
 
     def _launch(self, group: Group, now: float, cause: str) -> bool:
         """Launch one machine, in the zone with the fewest that will have it. False: none will."""
-        for subnet in self._subnets(group):
+        for subnet in self._subnets(group, now):
             try:
                 machine = self._machines.launch(group.moto, subnet, now)
             except LaunchError as refusal:
@@ -178,6 +180,7 @@ class Groups:
                 ).finish("Failed")
                 if refusal.everywhere:
                     return False
+                group.avoid[subnet.id] = now + self._world.settings.retry_seconds
                 continue
             # moto's own way to say whose it is; its InstanceState looks for it.
             machine.instance.autoscaling_group = group.moto  # type: ignore[attr-defined]
@@ -192,11 +195,13 @@ class Groups:
             return True
         return False
 
-    def _subnets(self, group: Group) -> list[Subnet]:
-        """The group's subnets, those with the fewest machines first."""
+    def _subnets(self, group: Group, now: float) -> list[Subnet]:
+        """The group's subnets that can be tried, those with the fewest machines first."""
         staying = group.staying
         names = (group.moto.vpc_zone_identifier or "").split(",")
-        subnets = [group.moto.ec2_backend.get_subnet(name) for name in names if name]
+        subnets = [
+            group.moto.ec2_backend.get_subnet(name) for name in names if name and group.avoid.get(name, 0) <= now
+        ]
         return sorted(subnets, key=lambda s: sum(member.machine.zone == s.availability_zone for member in staying))
 
     def _terminate(self, group: Group, member: _Member, now: float, cause: str) -> None:

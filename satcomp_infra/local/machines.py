@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from .tasks import ServiceTask
     from .world import World
 
-_SHUTTING_DOWN = 0.2
-"""Seconds that a machine is seen shutting down, at least."""
-_JOIN_AGAIN = 0.5
+_LOOK_AGAIN = 0.2
+"""Seconds."""
 _FAILED = "Launching EC2 instance failed."
 _SYSTEM_SHARE = 0.035
 """Of a machine's memory: what its operating system and the ECS agent keep for themselves."""
@@ -144,9 +143,9 @@ class Machines:
 
     def _step(self, machine: Machine, now: float) -> float:
         if machine.ending_since is not None:
-            gone_at = machine.ending_since + _SHUTTING_DOWN
+            gone_at = machine.ending_since + self._world.settings.boot_seconds / 2
             if machine.tasks:
-                return max(gone_at, now + _SHUTTING_DOWN)
+                return max(gone_at, now + _LOOK_AGAIN)
             if now < gone_at:
                 return gone_at
             self._end(machine)
@@ -161,7 +160,7 @@ class Machines:
         if now < joins_at:
             return joins_at
         if not self._join(machine):
-            machine.join_again_at = now + _JOIN_AGAIN
+            machine.join_again_at = now + _LOOK_AGAIN
             return machine.join_again_at
         return NEVER
 

@@ -21,6 +21,8 @@ from .settings import CLONE, Settings
 
 _SCRIPTS = ("solver", "worker", "cleanup")
 _SWEEP_PAUSE = 0.005
+_PATIENCE = 10.0
+"""With processes that are killed and don't go: one that waits for a device can't."""
 _PR_SET_CHILD_SUBREAPER = 36
 _KILLED = 137
 """What a container engine says of a process that SIGKILL ended; 128 and the signal's number."""
@@ -146,7 +148,8 @@ class ProcessRunner:
             self._wake.notify_all()
         self._sweeper.join()
         killing.kill_all(self._prefix)
-        while orphans := set(killing.children()) - self._own:
+        deadline = time.monotonic() + _PATIENCE
+        while (orphans := set(killing.children()) - self._own) and time.monotonic() < deadline:
             killing.kill(sorted(orphans))
             self.reap()
             time.sleep(_SWEEP_PAUSE)
@@ -157,14 +160,13 @@ class ProcessRunner:
     def reap(self) -> None:
         """Forget orphans that have ended. The system names one child at a time: others follow when that one is gone."""
         with self._starting:
-            while True:
-                try:
-                    ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-                except ChildProcessError:
-                    return
-                if ended is None or ended.si_pid in self._own:
-                    return
-                os.waitpid(ended.si_pid, 0)
+            try:
+                while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                    if ended.si_pid in self._own:
+                        return
+                    os.waitpid(ended.si_pid, 0)
+            except ChildProcessError:  # there are none; or a node's was waited for just now by who waits for nodes
+                return
 
     def _end(self, process: _Process) -> None:
         with self._wake:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import ThreadedWSGIServer
 
+from ..errors import SatcompError
 from . import control, imds
 from .calls import Answer, broken, failed, identify
 
@@ -72,10 +73,16 @@ class Gateway:
 
 
 class Server:
-    """Serves on a port of this machine's loopback address, each connection in a thread of its own."""
+    """Serves on a port of this machine's loopback address, each connection in a thread of its own.
+
+    Raises SatcompError where the port is taken.
+    """
 
     def __init__(self, port: int) -> None:
-        self._listening = socket.create_server((ADDRESS, port), backlog=512)
+        try:
+            self._listening = socket.create_server((ADDRESS, port), backlog=512)
+        except OSError as error:
+            raise SatcompError(f"The local cloud can't listen on port {port}: {error.strerror}.") from error
         self.port: int = self._listening.getsockname()[1]
         self._server: ThreadedWSGIServer | None = None
         self._thread: threading.Thread | None = None

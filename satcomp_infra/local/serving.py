@@ -14,15 +14,14 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from ..errors import SatcompError
-from .environment import ACCESS_KEY, CONFIG
+from .environment import ACCESS_KEY
 
 if TYPE_CHECKING:
     from .faults import Faults
     from .settings import Settings
 
-CONFIG_FILE = "aws-config"
-"""In the state directory."""
 LOG_FILE = "local-cloud.log"
+"""In the state directory."""
 
 _PARENT_CHECK = 0.25
 
@@ -43,7 +42,6 @@ def serve(
     signals = _notice_signals()
     logging.basicConfig(filename=settings.state_dir / LOG_FILE, format="%(asctime)s %(threadName)s %(message)s")
     logging.getLogger("moto").setLevel(logging.ERROR)  # what it doesn't know of CloudFormation is dealt with
-    (settings.state_dir / CONFIG_FILE).write_text(CONFIG)
     _shield_moto()
     cloud = _Cloud(settings, faults, port, temporary=temporary)
     try:

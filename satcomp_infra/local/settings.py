@@ -29,7 +29,7 @@ class Settings:
     zones: tuple[str, ...] = ()
     """Zones that offer the machines; empty: as in AWS, by moto's data."""
     boot_seconds: float = 0.3
-    """From a machine's launch until it has joined its cluster; half of it until EC2 calls it running."""
+    """From a machine's launch until it has joined its cluster; half of it until EC2 calls it running, or terminated."""
     shutdown_seconds: float = 2.0
     """What containers on a machine that is being terminated get to end by themselves."""
     stop_seconds: float | None = None

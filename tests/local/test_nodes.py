@@ -18,8 +18,9 @@ from .clouds import CLUSTER, Solver, eventually, is_alive
 @pytest.fixture(scope="module")
 def up(solver: Solver) -> Solver:
     """A leader and two workers run."""
-    solver.machines(3)
     solver.tasks(leaders=1, workers=2)
+    eventually(lambda: solver.messages("Leaders"))  # that there are no machines
+    solver.machines(3)
     eventually(lambda: solver.running(1, 2))
     eventually(lambda: len(facts(solver)) == 3)
     return solver
@@ -143,8 +144,11 @@ def test_a_node_that_dies_is_replaced_with_all_that_it_had_started(up: Solver) -
 
 
 def test_a_machine_that_fails_is_replaced(up: Solver) -> None:
-    lost = up.cloud.terminate_machine("worker")
-    eventually(lambda: lost.instance not in {i["InstanceId"] for i in up.instances()} and up.running(1, 2))
+    lost = up.cloud.nodes("worker")[0]
+    up.ec2.terminate_instances(InstanceIds=[lost.instance])
+    other = up.cloud.terminate_machine("leader")
+    gone = {lost.instance, other.instance}
+    eventually(lambda: not gone & {i["InstanceId"] for i in up.instances()} and up.running(1, 2))
     assert any("taken out of service in response to an EC2 health check" in a["Cause"] for a in up.activities())
     stopped = next(t for t in up.described_tasks("STOPPED") if t["taskArn"].endswith(lost.task))
     assert stopped["stoppedReason"] == f"Host EC2 (instance {lost.instance}) terminated."
