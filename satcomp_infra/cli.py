@@ -161,6 +161,7 @@ def main(module: str, argv: Sequence[str] | None = None, console: Console | None
 
 def start(module: str) -> NoReturn:
     """Run a command as a program, with the behaviour that a shell expects of one."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         code = main(module)
         sys.stdout.flush()

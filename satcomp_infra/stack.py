@@ -180,13 +180,22 @@ def projects(aws: Aws) -> list[Stack]:
 
 
 def create(aws: Aws, names: Names, template: str) -> str:
-    """Start to create the stack; returns its id."""
-    return aws.cloudformation.create_stack(
-        StackName=names.stack,
-        TemplateBody=template,
-        Capabilities=["CAPABILITY_IAM"],
-        Tags=[{"Key": PROJECT_TAG, "Value": names.project}],
-    )["StackId"]
+    """Start to create the stack; returns its id. Where it has been started meanwhile, that is joined."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return aws.cloudformation.create_stack(
+            StackName=names.stack,
+            TemplateBody=template,
+            Capabilities=["CAPABILITY_IAM"],
+            Tags=[{"Key": PROJECT_TAG, "Value": names.project}],
+        )["StackId"]
+    except ClientError as error:
+        # By somebody else just now, or by this call: AWS's answer was lost, and botocore tried again.
+        started = describe(aws, names.stack) if error_code(error) == "AlreadyExistsException" else None
+        if started is None:
+            raise
+        return started.id
 
 
 def update(aws: Aws, stack: Stack, template: str) -> bool:
