@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from .bucket_owner import ANOTHERS, expect_owner
 from .errors import SatcompError, UsageError
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_efs import EFSClient
+    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_service_quotas import ServiceQuotasClient
     from mypy_boto3_sqs import SQSClient
@@ -31,6 +34,7 @@ _ATTEMPTS = 10
 """Of a call that is throttled or fails on AWS's side. Together they wait about a minute before they give up."""
 _FIRST_ATTEMPTS = 3
 """Of connecting at all. Once AWS has answered, a lost connection is worth waiting for; before, it is a mistake."""
+_ACCOUNT_DIGITS = 12
 
 
 class Aws:
@@ -102,7 +106,18 @@ class Aws:
         return client
 
     @property
-    def s3(self) -> S3Client:  # noqa: D102
+    def efs(self) -> EFSClient:  # noqa: D102
+        client: EFSClient = self._client("efs")
+        return client
+
+    @property
+    def logs(self) -> CloudWatchLogsClient:  # noqa: D102
+        client: CloudWatchLogsClient = self._client("logs")
+        return client
+
+    @property
+    def s3(self) -> S3Client:
+        """Refuses buckets named after this account (as the project's is) that are another's (see `bucket_owner`)."""
         client: S3Client = self._client("s3")
         return client
 
@@ -115,6 +130,12 @@ class Aws:
     def sqs(self) -> SQSClient:  # noqa: D102
         client: SQSClient = self._client("sqs")
         return client
+
+    def _owner_of(self, bucket: str) -> str:
+        """Whose a bucket must be: this account's where its name begins with the account's number, else anybody's."""
+        number, dash, _ = bucket.partition("-")
+        looks_like_one = dash and len(number) == _ACCOUNT_DIGITS and number.isdecimal()
+        return number if looks_like_one and number == self.account else ""
 
     def _give_up_early(self, attempts: int, response: object, caught_exception: Exception | None, **_: object) -> None:
         """Botocore asks all its handlers whether to try again; one that raises ends the trying."""
@@ -140,6 +161,8 @@ class Aws:
                         max_pool_connections=50,
                     ),
                 )
+                if service == "s3":
+                    expect_owner(self._clients[service], self._owner_of)
             return self._clients[service]
 
 
@@ -169,6 +192,7 @@ _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
 _UNKNOWN_KEY = ("InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "AuthFailure")
 _REFUSED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "AuthorizationError")
 _THROTTLED = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException", "SlowDown")
+_SQUATTED = "Where 'aws s3 ls' doesn't list the bucket, somebody else has its name: choose another project name."
 _LOG_IN = "Log in again (aws sso login, or put new keys into your profile), or choose another one with --profile."
 
 
@@ -213,7 +237,8 @@ def _refusal_in_words(error: ClientError) -> SatcompError:
     if code in _REFUSED:
         return SatcompError(
             f"Your AWS user may not call {operation}: {message or code}.",
-            "Use a profile that may (--profile), or ask the account's administrator for the permission.",
+            "Use a profile that may (--profile), or ask the account's administrator for the permission."
+            + (f" {_SQUATTED}" if ANOTHERS in message else ""),
         )
     if code in _THROTTLED:
         return SatcompError(

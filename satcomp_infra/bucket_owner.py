@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
+ANOTHERS = "belongs to another account"
+"""Is in the message of a call that S3 has refused, perhaps for that reason."""
+
 _KEY = "satcomp_expected_owner"
 
 
@@ -30,12 +33,18 @@ def expect_owner(client: S3Client, owner_of: Callable[[str], str]) -> None:
         owner = owner_of(params["Bucket"]) if takes_it else ""
         if owner:
             params["ExpectedBucketOwner"] = owner
-            context[_KEY] = f"{params['Bucket']} is account {owner}'s"
+            context[_KEY] = f"bucket {params['Bucket']} {ANOTHERS} than {owner}"
 
     def explain(http_response: Any, parsed: dict[str, Any], context: Mapping[str, Any], **_: Any) -> None:
-        if http_response.status_code == 403 and _KEY in context and "Error" in parsed:
-            # S3 doesn't say which of the two it is.
-            parsed["Error"]["Message"] = f"the permission is missing, or it isn't so that bucket {context[_KEY]}"
+        error = parsed.get("Error")
+        # S3 says who lacks which permission, but only within an account: whatever else is refused, it gives no reason.
+        if (
+            http_response.status_code == 403
+            and _KEY in context
+            and error
+            and "not authorized" not in error.get("Message", "")
+        ):
+            error["Message"] = f"either the permission is missing, or {context[_KEY]}"
 
     client.meta.events.register("before-parameter-build.s3", add)
     client.meta.events.register("after-call.s3", explain)

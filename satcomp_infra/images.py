@@ -20,6 +20,16 @@ def tags(aws: Aws, repository: str) -> set[str]:
     return {tag for identifier in _identifiers(aws, repository) if (tag := identifier.get("imageTag"))}
 
 
+def exists(aws: Aws, repository: str) -> bool:
+    """Whether there is such a repository."""
+    client = aws.ecr
+    try:
+        client.describe_repositories(repositoryNames=[repository])
+    except client.exceptions.RepositoryNotFoundException:
+        return False
+    return True
+
+
 def delete_all(aws: Aws, repository: str) -> int:
     """Delete all images, tagged or not; returns how many names and digests there were. No repository: nothing to do."""
     identifiers = _identifiers(aws, repository)

@@ -146,9 +146,11 @@ class Job:
 class Result:
     """How a job ended, as stored in result.json.
 
-    Times are epoch seconds; `wall_seconds` is the solver's own wall-clock time. `reason` says, where the verdict is
-    ERROR (or asks for one), what happened, in words. `node` is the leader's address, `workers` those of its workers.
-    `files` is the S3 prefix that holds the run's files.
+    Times are epoch seconds; `wall_seconds` is the solver's own wall-clock time, `cpu_seconds` the CPU time of all its
+    processes on the leader's machine, `peak_memory_mib` the most memory that they had at a time (looked at each second;
+    exact where there is one process); 0 where that is not known. `reason` says, where the verdict is ERROR (or asks
+    for one), what happened, in words. `node` is the leader's address, `workers` those of its workers. `files` is the
+    S3 prefix that holds the run's files.
     """
 
     job_id: str
@@ -157,6 +159,8 @@ class Result:
     reason: str = ""
     return_code: int | None = None
     wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_memory_mib: int = 0
     timeout_seconds: int = 0
     received_at: float = 0.0
     started_at: float = 0.0

@@ -70,11 +70,11 @@ def _object_error(aws: Aws, uri: S3Uri) -> SatcompError | None:
 
 
 def exists(aws: Aws, bucket: str) -> bool:
-    """Whether this account has the bucket."""
+    """Whether this account has the bucket, which is named after it."""
     from botocore.exceptions import ClientError
 
     try:
-        aws.s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=aws.account)
+        aws.s3.head_bucket(Bucket=bucket)
     except ClientError as error:
         if error_code(error) in ("404", "NoSuchBucket", "403", "AccessDenied"):  # 403: somebody else's
             return False

@@ -11,6 +11,7 @@ import pytest
 from satcomp_infra import cli
 from satcomp_infra.jobs import Result, Verdict, result_key
 from satcomp_infra.progress import Console
+from satcomp_infra.project import PROJECT_TAG
 
 from .conftest import ACCOUNT, REGION
 from .typing_commands import NAMES, PROJECT, Answer, Clock, create, push_images, queued, run
@@ -342,6 +343,36 @@ class TestDelete:
         answer = run("delete", "--project", PROJECT, "--yes")
         assert answer.code == 0
         assert answer.out == f"There is no project '{PROJECT}' in region {REGION}. Nothing of it is left in {REGION}.\n"
+
+    def test_what_could_still_cost_money_is_named(self) -> None:
+        tags = [{"Key": PROJECT_TAG, "Value": PROJECT}]
+        ec2, efs = boto3.client("ec2"), boto3.client("efs")
+        (machine,) = ec2.run_instances(
+            ImageId="ami-12345678",
+            MinCount=1,
+            MaxCount=1,
+            TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
+        )["Instances"]
+        disk = ec2.create_volume(
+            AvailabilityZone="us-east-1a", Size=1, TagSpecifications=[{"ResourceType": "volume", "Tags": tags}]
+        )
+        address = ec2.allocate_address(TagSpecifications=[{"ResourceType": "elastic-ip", "Tags": tags}])
+        files = efs.create_file_system(CreationToken="x", Tags=tags)
+        boto3.client("logs").create_log_group(logGroupName=NAMES.worker_log_group)
+        boto3.client("s3").create_bucket(Bucket=NAMES.bucket)
+        boto3.client("ecr").create_repository(repositoryName=PROJECT)
+        answer = run("delete", "--project", PROJECT, "--yes")
+        assert answer.code == 1
+        for text in (
+            f"machine {machine['InstanceId']}",
+            f"disk {disk['VolumeId']}",
+            f"address {address['PublicIp']}",
+            f"file system {files['FileSystemId']}",
+            f"log group {NAMES.worker_log_group}",
+            f"bucket {NAMES.bucket}",
+            f"repository {PROJECT}",
+        ):
+            assert text in answer.err
 
     def test_a_misspelt_project_is_no_success(self) -> None:
         create()
