@@ -1,11 +1,12 @@
 # make rehearse   the whole walkthrough on this machine, with a real solver; no AWS account, nothing to pay
 # make test       all tests            make lint   types and style
+# make bench      the benchmarks       make docs   the generated pages of docs/
 # make .venv      just the environment that the commands need: then type 'source .venv/bin/activate'
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: rehearse test lint .venv clean
+.PHONY: rehearse test lint bench docs .venv clean
 
 rehearse: .venv
 	$(BIN)/python rehearse $(ARGS)
@@ -31,6 +32,12 @@ lint: .venv/ready-test
 .venv/ready-test: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
+
+bench: .venv
+	$(BIN)/python benchmarks/empty_bucket.py
+
+docs: .venv
+	$(BIN)/python docs/build.py
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,97 @@
+"""Write the pages of this folder that are generated; `make docs` runs it, and a test fails where one is stale."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from satcomp_infra import prices, template
+from satcomp_infra.project import Project
+from satcomp_infra.tracks import CLOUD, PARALLEL, Track
+
+DOCS = Path(__file__).parent
+WORKERS = (1, 8, 100)
+
+
+def costs() -> str:
+    """costs.md: what a cluster costs per hour, computed from the rendered template."""
+    rows = [*((CLOUD, workers) for workers in WORKERS), (PARALLEL, 0)]
+    stored = "\n".join(f"| {what} | {price:.3f} |" for what, price in prices.STORED_GB_MONTH.items())
+    moved = "\n".join(f"| {what} | {price:.2f} |" for what, price in prices.MOVED_GB.items())
+    idle = sum(sum(prices.idle_per_hour(_template(track)).values()) for track in (CLOUD, PARALLEL))
+    return f"""\
+# What it costs
+
+Prices are in US dollars, for {prices.REGION}, as of {prices.AS_OF}, without tax; other regions have others.
+This page is computed from the same template that is given to AWS (`make docs`).
+
+**While no machine runs: {idle:.2f} USD per hour.** Nothing in the infrastructure is priced by the hour: no NAT gateway,
+no interface endpoint, no load balancer, no address of its own. A test fails when something is added that is.
+
+## While machines run
+
+From `./update_instances --option setup` until `./update_instances --option shutdown` has ended, every node costs:
+
+| track | machine | address | disk | together, per hour |
+|---|---|---|---|---|
+{chr(10).join(_node_row(track) for track in (CLOUD, PARALLEL))}
+
+So a cluster costs:
+
+| track | nodes | per hour | 8 hours | a day |
+|---|---|---|---|---|
+{chr(10).join(_cluster_row(track, workers) for track, workers in rows)}
+
+EC2 charges by the second, for a minute at least.
+
+## What is stored and moved
+
+Per gigabyte and month, for as long as it is there (`./delete-solver-infrastructure` removes all of it):
+
+| what | USD |
+|---|---|
+{stored}
+
+Per gigabyte, once:
+
+| what | USD |
+|---|---|
+{moved}
+
+Data from the internet to the machines, and between them and S3 in the same region, is free. All nodes are started in
+one availability zone, so that what they send each other is, too.
+
+## Never pay for what you forgot
+
+Stop the machines when you are done. To be told by e-mail when a bill grows, set up a budget in the AWS console (Billing
+and Cost Management > Budgets); AWS shows costs some hours late.
+"""
+
+
+def _template(track: Track) -> dict[str, object]:
+    zones = [f"{prices.REGION}{letter}" for letter in "abcdf"]
+    return template.read(template.render(Project("my-solver"), track, zones))
+
+
+def _node_row(track: Track) -> str:
+    cost = prices.node_per_hour(_template(track))
+    parts = f"{cost.machine:.3f} | {cost.public_address:.3f} | {cost.disk:.3f} | {cost.total:.3f}"
+    return f"| {track.name} ({track.instance_type}) | {parts} |"
+
+
+def _cluster_row(track: Track, workers: int) -> str:
+    hour = (1 + workers) * prices.node_per_hour(_template(track)).total
+    nodes = f"1 leader, {workers} worker{'s' if workers > 1 else ''}" if workers else "1 leader"
+    return f"| {track.name} | {nodes} | {hour:.2f} | {8 * hour:.2f} | {24 * hour:.2f} |"
+
+
+PAGES = {"costs.md": costs}
+
+
+def main() -> None:
+    """Write all pages."""
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page())
+
+
+if __name__ == "__main__":
+    main()
