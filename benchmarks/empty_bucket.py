@@ -1,7 +1,7 @@
 """How fast a bucket is emptied, against deleting object by object, on the local cloud, in one run.
 
-Run it with `make bench`, or `python benchmarks/empty_bucket.py [VERSIONS]` (default 20000). Each object has two versions,
-as in a bucket with versioning.
+Run it with `make bench`, or `python benchmarks/empty_bucket.py [VERSIONS]` (default 20000). Each object has two
+versions, as in a bucket with versioning.
 """
 
 from __future__ import annotations

@@ -1,0 +1,123 @@
+"""What is drawn on a terminal, seen on one: 80 columns by 24 lines of tmux."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from satcomp_infra.local import cloud
+from satcomp_infra.local.cloud import LocalCloud
+
+ROOT = Path(__file__).parent.parent
+PROJECT = "team/solver_1"
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not installed: apt install tmux"),
+]
+
+
+class Screen:
+    """A terminal with a shell in it."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._name = f"test-{uuid.uuid4().hex}"
+        variables = [word for name, value in environment.items() for word in ("-e", f"{name}={value}")]
+        self._tmux("new-session", "-d", "-x", "80", "-y", "24", *variables, "sh")
+        self.type("PS1='$ '; clear")
+
+    def _tmux(self, *words: str) -> str:
+        # A server of its own (-L), so that the developer's tmux is left alone.
+        return subprocess.run(["tmux", "-L", self._name, *words], capture_output=True, text=True, check=True).stdout
+
+    def type(self, text: str) -> None:
+        self._tmux("send-keys", "-l", text)
+        self._tmux("send-keys", "Enter")
+
+    def press(self, key: str) -> None:
+        self._tmux("send-keys", key)
+
+    def command(self, *words: str) -> None:
+        self.type(f"clear; {sys.executable} {shlex.join([str(ROOT / words[0]), *words[1:]])}; echo code=$?")
+
+    def text(self) -> str:
+        """All that has been shown, lines that were wrapped put together again."""
+        return self._tmux("capture-pane", "-p", "-J", "-S", "-1000")
+
+    def wait_for(self, pattern: str, seconds: float = 20) -> str:
+        deadline = time.monotonic() + seconds
+        while not re.search(pattern, shown := self.text(), re.MULTILINE):
+            assert time.monotonic() < deadline, f"{pattern} is not on the screen:\n{shown}"
+            time.sleep(0.05)
+        return shown
+
+    def close(self) -> None:
+        self._tmux("kill-server")
+
+
+@pytest.fixture(scope="module")
+def local() -> Iterator[LocalCloud]:
+    with cloud.start(stack_delay=1.2) as running:
+        yield running
+
+
+@pytest.fixture
+def screen(local: LocalCloud) -> Iterator[Screen]:
+    terminal = Screen(local.environment())
+    yield terminal
+    terminal.close()
+
+
+def test_a_creation_is_drawn_in_place_and_told_event_by_event(screen: Screen) -> None:
+    screen.command("create-solver-infrastructure", "--project", PROJECT, "--solver-type", "cloud")
+    shown = screen.wait_for(r"^. [━╸╺ ]+ 0:00:0\d \d+/49 done; \w+")
+    assert "Traceback" not in shown
+    shown = screen.wait_for(r"^code=0")
+    assert re.search(r"^0:0\d +49/49 +create complete +job-queue-team-solver-1", shown, re.MULTILINE)
+    assert "create in progress  Vpc" not in shown  # the line at the bottom has told of that
+    assert "done;" not in shown  # and is gone
+
+
+def test_a_deletion_asks_for_the_name_and_takes_no_other(screen: Screen) -> None:
+    delete = ("delete-solver-infrastructure", "--project", PROJECT)
+    screen.command(*delete)
+    screen.wait_for(r"^Type the project's name to go on: ")
+    screen.type("yes")
+    shown = screen.wait_for(r"^code=1")
+    assert "'yes' is not the project's name: nothing was deleted." in shown
+
+    screen.command(*delete)
+    screen.wait_for(r"^Type the project's name to go on: ")
+    screen.press("C-c")
+    shown = screen.wait_for(r"^code=130")
+    assert "Stopped by Ctrl-C." in shown
+    assert "Traceback" not in shown
+
+    screen.command(*delete)
+    screen.wait_for(r"^Type the project's name to go on: ")
+    screen.type(PROJECT)
+    shown = screen.wait_for(r"^code=0")
+    assert "Nothing of it is left in us-east-1." in shown
+
+
+def test_ctrl_c_while_creating_says_what_goes_on(screen: Screen) -> None:
+    create = ("create-solver-infrastructure", "--project", PROJECT, "--solver-type", "cloud")
+    screen.command(*create)
+    screen.wait_for(r"create complete")
+    screen.press("C-c")
+    shown = screen.wait_for(r"^code=130")
+    assert "AWS goes on creating the infrastructure (which costs nothing per hour)" in shown
+    assert "Traceback" not in shown
+    screen.command(*create)
+    shown = screen.wait_for(r"^code=0")
+    assert "exists and is complete" in shown
+    screen.command("delete-solver-infrastructure", "--project", PROJECT, "--yes")
+    screen.wait_for(r"^code=0")
