@@ -11,6 +11,8 @@ from .project import CLUSTER
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from mypy_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef
+
     from .aws import Aws
     from .stack import Infrastructure
 
@@ -40,6 +42,11 @@ class Fleet:
     """Machines that have joined the cluster, so that tasks can be placed on them."""
     leaders: Service
     workers: Service
+
+    @property
+    def running(self) -> int:
+        """Nodes that run."""
+        return self.leaders.running + self.workers.running
 
     def is_complete(self, leaders: int, workers: int) -> bool:
         """Whether exactly the nodes that were asked for run."""
@@ -78,31 +85,73 @@ class Cluster:
             aws, resources.get("EcsInstanceAsg", ""), CLUSTER, *(resources.get(service, "") for service in services)
         )
 
-    def resize(self, leaders: int, workers: int, subnet: str = "") -> None:
-        """Ask for so many nodes, one machine each, all in the zone of `subnet` if given. Returns at once.
+    def move(self, subnet: str, *, start_again_with: int = 0) -> None:
+        """Let machines be started in the zone of `subnet` alone, of which nodes talk fast and without charge.
 
-        Nodes of one zone talk fast and without charge. Change the zone only while no machine runs: Auto Scaling moves
-        machines that are in another one.
+        Machines in other zones would be moved by Auto Scaling at a time of its own: so they are ended at once, and as
+        many are asked for again.
         """
-        self._set_group(leaders + workers, subnet)
+        client, group = self._aws.autoscaling, self._group
+        if start_again_with:
+            client.set_desired_capacity(AutoScalingGroupName=group, DesiredCapacity=0, HonorCooldown=False)
+        client.update_auto_scaling_group(AutoScalingGroupName=group, VPCZoneIdentifier=subnet)
+        if start_again_with:
+            self._set_group(start_again_with)
+
+    def resize(self, leaders: int, workers: int, *, keep_machines: bool = False) -> None:
+        """Ask for so many nodes, one machine each. Returns at once; the machines need minutes.
+
+        With `keep_machines` their number stays, for Auto Scaling would end any of them, whatever they do: call
+        end_idle_machines() when the services have ended the nodes that are too many.
+        """
+        if not keep_machines:
+            self._set_group(leaders + workers)
         together(
             lambda: self._set_service(self._leader_service, leaders),
             lambda: self._set_service(self._worker_service, workers),
         )
 
+    def end_idle_machines(self, wanted: int) -> None:
+        """End machines on which no node runs, until `wanted` are left."""
+        group = self._describe_group()
+        surplus = group["DesiredCapacity"] - wanted if group else 0
+        if surplus <= 0:
+            return
+        client = self._aws.ecs
+        pages = client.get_paginator("list_container_instances").paginate(cluster=self._cluster)
+        for page in pages:
+            arns = page["containerInstanceArns"]
+            if not arns:
+                continue
+            described = client.describe_container_instances(cluster=self._cluster, containerInstances=arns)
+            for machine in described["containerInstances"]:
+                if surplus > 0 and machine["runningTasksCount"] + machine["pendingTasksCount"] == 0:
+                    self._aws.autoscaling.terminate_instance_in_auto_scaling_group(
+                        InstanceId=machine["ec2InstanceId"], ShouldDecrementDesiredCapacity=True
+                    )
+                    surplus -= 1
+
+    def refusals(self) -> list[tuple[str, str]]:
+        """Id and message of the group's latest launches that EC2 refused, newest first (one page of at most 100)."""
+        answer = self._aws.autoscaling.describe_scaling_activities(AutoScalingGroupName=self._group, MaxRecords=100)
+        return [
+            (activity["ActivityId"], activity.get("StatusMessage", ""))
+            for activity in answer["Activities"]
+            if activity["StatusCode"] == "Failed"
+        ]
+
     def stop(self) -> None:
         """Ask for no node at all; what isn't there needs no stopping. Returns at once."""
         together(
-            lambda: _unless_gone(lambda: self._set_group(0, ""), bool(self._group)),
+            lambda: _unless_gone(lambda: self._set_group(0), bool(self._group)),
             lambda: _unless_gone(lambda: self._set_service(self._leader_service, 0), bool(self._leader_service)),
             lambda: _unless_gone(lambda: self._set_service(self._worker_service, 0), bool(self._worker_service)),
         )
 
-    def _set_group(self, machines: int, subnet: str) -> None:
-        group, client = self._group, self._aws.autoscaling
-        if subnet:
-            client.update_auto_scaling_group(AutoScalingGroupName=group, VPCZoneIdentifier=subnet)
-        client.set_desired_capacity(AutoScalingGroupName=group, DesiredCapacity=machines, HonorCooldown=False)
+    def _set_group(self, machines: int) -> None:
+        self._aws.autoscaling.set_desired_capacity(
+            AutoScalingGroupName=self._group, DesiredCapacity=machines, HonorCooldown=False
+        )
 
     def _set_service(self, service: str, count: int) -> None:
         self._aws.ecs.update_service(cluster=self._cluster, service=service, desiredCount=count)
@@ -124,11 +173,13 @@ class Cluster:
         )
         return [i["InstanceId"] for page in pages for r in page["Reservations"] for i in r["Instances"]]
 
-    def _machines(self) -> tuple[int, int]:
+    def _describe_group(self) -> AutoScalingGroupTypeDef | None:
         answer = self._aws.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[self._group])
-        for group in answer["AutoScalingGroups"]:
-            return group["DesiredCapacity"], len(group["Instances"])
-        return 0, 0
+        return next(iter(answer["AutoScalingGroups"]), None)
+
+    def _machines(self) -> tuple[int, int]:
+        group = self._describe_group()
+        return (group["DesiredCapacity"], len(group["Instances"])) if group else (0, 0)
 
     def _services(self) -> tuple[Service, Service]:
         names = [self._leader_service, self._worker_service]

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING
 
 from .aws import error_code
 from .progress import count
+from .tracks import TRACKS
 
 if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import CpuOptionsTypeDef
+
     from .aws import Aws
     from .tracks import Track
 
 SERVICE = "ec2"
 CODE = "L-1216C47A"
+_FAMILIES = "acdhimrtz"
 NAME = "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances"
 
 
@@ -31,6 +35,25 @@ def vcpus(aws: Aws) -> int | None:
             return None
         raise
     return int(quota["Value"])
+
+
+def used(aws: Aws) -> int:
+    """The vCPUs of all on-demand machines that count for this quota and are running or starting now."""
+    pages = aws.ec2.get_paginator("describe_instances").paginate(
+        Filters=[{"Name": "instance-state-name", "Values": ["pending", "running"]}]
+    )
+    machines = [machine for page in pages for group in page["Reservations"] for machine in group["Instances"]]
+    return sum(
+        _vcpus_of(machine["InstanceType"], machine.get("CpuOptions", {}))
+        for machine in machines
+        if machine["InstanceType"][0] in _FAMILIES and not machine.get("InstanceLifecycle")
+    )
+
+
+def _vcpus_of(instance_type: str, cpu: CpuOptionsTypeDef) -> int:
+    if "CoreCount" in cpu:
+        return cpu["CoreCount"] * cpu.get("ThreadsPerCore", 1)
+    return next((track.vcpus for track in TRACKS.values() if track.instance_type == instance_type), 0)
 
 
 def nodes(track: Track, quota: int) -> int:

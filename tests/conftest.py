@@ -47,6 +47,8 @@ def sealed(monkeypatch: pytest.MonkeyPatch) -> None:
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An empty account in moto, in this process."""
     from moto import mock_aws
+    from moto.autoscaling.responses import AutoScalingResponse
+    from moto.core.responses import ActionResult
     from moto.ec2.models.route_tables import RouteTable
     from moto.servicequotas.models import ServiceQuotasBackend
 
@@ -56,6 +58,9 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     # moto's CloudFormation leaves route tables behind, and then can't delete their network.
     monkeypatch.setattr(RouteTable, "delete", delete, raising=False)
+    # moto has no scaling activities.
+    nothing = ActionResult({"Activities": []})
+    monkeypatch.setattr(AutoScalingResponse, "describe_scaling_activities", lambda _: nothing, raising=False)
     # moto knows the quotas of networks alone.
     monkeypatch.setattr(ServiceQuotasBackend, "get_service_quota", lambda *_, **__: {"QuotaCode": "", "Value": 640.0})
     with mock_aws():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 
 import boto3
 import pytest
@@ -137,7 +138,7 @@ class TestInstances:
         push_images("leader", "worker")
         answer = run("instances", "--option", "setup", "--workers", "2")
         assert answer.code == 0
-        assert "The leader and 2 workers run" in answer.out
+        assert re.search(r"^The leader and 2 workers run, after .* for 2\.35 USD per hour until you type", answer.out)
         (group,) = boto3.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
         assert group["DesiredCapacity"] == 3
         assert len({instance["AvailabilityZone"] for instance in group["Instances"]}) == 1
@@ -151,7 +152,7 @@ class TestInstances:
             answer = run("instances", "--option", "shutdown")
             assert (answer.code, answer.out) == (
                 0,
-                "No machine is running: nothing costs money per hour any more.\n",
+                "No machine is running: 0.00 USD per hour from now on.\n",
             )
         states = [
             instance["State"]["Name"]
@@ -181,7 +182,7 @@ class TestInstances:
         push_images("leader")
         answer = run("instances", "--option", "setup")
         assert answer.code == 0
-        assert "The leader and 0 workers run" in answer.out
+        assert answer.out.startswith("The leader runs, after ")
 
     def test_on_the_cloud_track_the_number_of_workers_must_be_said(self) -> None:
         create()

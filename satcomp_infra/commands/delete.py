@@ -90,7 +90,7 @@ def _delete(aws: Aws, project: Project, existing: Stack, timeout: float, console
     seen = None
     resources = stack.resources(aws, existing.id)
     if existing.status != "DELETE_IN_PROGRESS":
-        stop_all(Cluster.of_resources(aws, resources), console)
+        stop_all(Cluster.of_resources(aws, resources), console, timeout)
         with console.waiting(f"Emptying bucket {names.bucket}") as wait:
             objects = storage.empty(aws, names.bucket, lambda done: wait.update(f"{count(done, 'object')} deleted"))
         pictures = images.delete_all(aws, names.repository)

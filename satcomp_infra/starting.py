@@ -1,0 +1,126 @@
+"""Bringing a cluster to a size: one zone after the other, until all nodes run or it is clear why they don't."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from . import quota
+from .errors import SatcompError
+from .progress import count
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .fleet import Cluster, Fleet
+    from .progress import Wait
+
+# The stable parts of what Auto Scaling says of a launch that EC2 refused.
+_NO_CAPACITY = re.compile(r"do not have sufficient .* capacity")
+_NOT_OFFERED = re.compile(r"is not supported in your requested Availability Zone")
+_QUOTA = re.compile(r"more vCPU capacity than your current vCPU limit of (?P<limit>\d+)")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many nodes of each kind a cluster has, or should have."""
+
+    leaders: int
+    workers: int
+
+    @property
+    def nodes(self) -> int:
+        """All nodes; each is a machine."""
+        return self.leaders + self.workers
+
+    def __str__(self) -> str:
+        leaders = "the leader" if self.leaders == 1 else count(self.leaders, "leader")
+        return f"{leaders} and {count(self.workers, 'worker')}" if self.workers else leaders
+
+
+class StartError(SatcompError):
+    """The cluster can't be brought to its size: the message says why."""
+
+
+class Start:
+    """The way from one size to another. `zones` are (name, subnet) of the zones to try, in order.
+
+    Where machines run already, theirs is the only zone: nodes of one cluster stay together.
+    """
+
+    def __init__(self, cluster: Cluster, before: Fleet, size: Size, zones: list[tuple[str, str]]) -> None:
+        self._cluster = cluster
+        self._size = size
+        self._before = before
+        self._zones = zones
+        self._tried: list[str] = []
+        self._seen: set[str] = set()
+
+    def begin(self) -> None:
+        """Ask AWS for the new size; returns at once, except where nodes have to go first."""
+        self._seen = {activity for activity, _ in self._cluster.refusals()}
+        if self._before.instances == 0:
+            self._cluster.move(self._zones[0][1])
+        self._cluster.resize(self._size.leaders, self._size.workers, keep_machines=self._shrinks)
+
+    @property
+    def _shrinks(self) -> bool:
+        return 0 < self._size.nodes < self._before.desired_instances
+
+    def follow(self, wait: Wait, timeout: float, cost: Callable[[float], str]) -> None:
+        """Wait until exactly the nodes of the size run. `cost` says what so many machine-hours cost.
+
+        Raises StartError where that can't be, or hasn't come about in `timeout` seconds; what runs goes on running.
+        """
+        fleet = self._before
+        hours, seen_at = 0.0, wait.elapsed
+
+        def late() -> StartError:
+            return StartError(f"After {timeout / 60:.0f} minutes the cluster isn't complete: {state(fleet)}.")
+
+        for _ in wait.polls(timeout, late):
+            fleet = self._cluster.look()
+            hours, seen_at = hours + fleet.instances * (wait.elapsed - seen_at) / 3600, wait.elapsed
+            done = min(fleet.instances, self._size.nodes) + min(fleet.registered, self._size.nodes) + fleet.running
+            wait.update(f"{state(fleet)}{f'; {cost(hours)}' if wait.console.interactive else ''}", done)
+            if self._shrinks:
+                self._cluster.end_idle_machines(self._size.nodes)
+            if fleet.is_complete(self._size.leaders, self._size.workers) and fleet.instances == self._size.nodes:
+                return
+            if fleet.instances < self._size.nodes:
+                self._consider_refusals(wait)
+
+    def _consider_refusals(self, wait: Wait) -> None:
+        """Take the next zone where this one has no machines to give; raise StartError where none is left."""
+        new = [(activity, message) for activity, message in self._cluster.refusals() if activity not in self._seen]
+        self._seen.update(activity for activity, _ in new)
+        for _, message in new:
+            limit = _QUOTA.search(message)
+            if limit:
+                raise StartError(
+                    f"EC2 refuses to start a machine: the account may run {limit['limit']} vCPU at once, and that is "
+                    f"used up. Request more: {quota.NAME} ({quota.CODE}) in the Service Quotas console."
+                )
+        if not any(_NO_CAPACITY.search(message) or _NOT_OFFERED.search(message) for _, message in new):
+            return
+        here = self._zones[0][0]
+        self._tried.append(here)
+        if self._before.instances or len(self._zones) == 1:
+            raise StartError(
+                f"AWS has no machines of this type to give in {' and '.join(self._tried)} at the moment. "
+                "Try again in a while, with fewer nodes, or in another region."
+            )
+        del self._zones[0]
+        there, subnet = self._zones[0]
+        wait.event(f"AWS has no more machines of this type in zone {here}: trying {there}.")
+        self._cluster.move(subnet, start_again_with=self._size.nodes)
+
+
+def state(fleet: Fleet) -> str:
+    """How far a cluster is, in less than half a line."""
+    workers = f", workers {fleet.workers}" if fleet.workers.desired or fleet.workers.running else ""
+    return (
+        f"machines {fleet.instances} of {fleet.desired_instances} ({fleet.registered} joined), "
+        f"leader {fleet.leaders}{workers} running"
+    )
