@@ -26,6 +26,9 @@ MAX_TIMEOUT_SECONDS = 11 * 3600
 """SQS hides a message for 12 hours at most, counted from its receipt; an hour of that is for all but solving."""
 
 
+MAX_KEY_BYTES = 1024
+
+
 class JobFormatError(SatcompError):
     """A message on the job queue can't be understood; the message of this error names the field."""
 
@@ -56,11 +59,17 @@ class S3Uri:
         """Read `s3://bucket/key`, the scheme in either case. Raises UsageError for anything else."""
         match = re.fullmatch(r"s3://([^/]+)/(.+)", text, flags=re.IGNORECASE | re.DOTALL)
         if not match:
-            raise UsageError(f"'{text}' is not an S3 location.", "Write it as s3://BUCKET/KEY.")
+            raise UsageError(f"'{text[:200]}' is not an S3 location.", "Write it as s3://BUCKET/KEY.")
         bucket, key = match[1], match[2]
+        try:
+            length = len(key.encode())
+        except UnicodeEncodeError:
+            raise UsageError(f"{key[:100]!r} is not text: it can't be a key in S3.") from None
+        if length > MAX_KEY_BYTES:
+            raise UsageError(f"The key '{key[:100]}...' has {length} bytes. S3 allows {MAX_KEY_BYTES}.")
         if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket):
             raise UsageError(
-                f"'{bucket}' in '{text}' is not a bucket name.",
+                f"'{bucket[:100]}' in '{text[:200]}' is not a bucket name.",
                 "Bucket names have 3 to 63 lowercase letters, digits, '-' and '.'.",
             )
         return cls(bucket, key)
@@ -109,7 +118,7 @@ class Job:
         """Read any of the three formats. Raises JobFormatError, which names the field that is wrong."""
         try:
             message = json.loads(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise JobFormatError(f"The job message is not JSON: {error}.") from error
         if not isinstance(message, dict):
             raise JobFormatError("The job message is not a JSON object.")
@@ -227,8 +236,16 @@ def _get(values: Mapping[str, Any], name: str, kind: type, default: Any, prefix:
         return default
     if not isinstance(value, kind):
         words: dict[type, str] = {str: "a string", dict: "an object", list: "a list"}
-        raise JobFormatError(f"The job message's '{prefix}{name}' must be {words[kind]}, not {json.dumps(value)}.")
+        raise JobFormatError(f"The job message's '{prefix}{name}' must be {words[kind]}, not {_shown(value)}.")
     return value
+
+
+def _shown(value: Any) -> str:
+    """A value as JSON has it, in short: a message may be a megabyte."""
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    text = json.dumps(value)
+    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 def _whole(
@@ -246,6 +263,6 @@ def _whole(
     if isinstance(value, bool) or not isinstance(value, int) or value < minimum or (maximum and value > maximum):
         bounds = f"from {minimum} to {maximum}" if maximum else f"of {minimum} or more"
         raise JobFormatError(
-            f"The job message's '{prefix}{name}' must be a whole number {bounds}, not {json.dumps(value)}."
+            f"The job message's '{prefix}{name}' must be a whole number {bounds}, not {_shown(value)}."
         )
     return value

@@ -1,6 +1,7 @@
 """The formats that commands and nodes share."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -40,6 +41,11 @@ def test_the_short_2022_format_is_understood_and_gets_the_competition_s_timeout(
     [
         ("not json", "not JSON"),
         ("[]", "not a JSON object"),
+        ("[" * 100_000, "not JSON"),
+        (f'{{"s3_uri": "{"x" * 100_000}"}}', "is not an S3 location"),
+        (f'{{"s3_uri": "s3://bucket/{"x" * 100_000}"}}', "has 100000 bytes"),
+        ('{"s3_uri": "s3://bucket/\\ud800"}', "is not text"),
+        (f'{{"s3_uri": {"9" * 4000}}}', "'s3_uri'"),
         ("{}", "'s3_uri'"),
         ('{"s3_uri": 5}', "'s3_uri'"),
         ('{"s3_uri": "http://x/y"}', "http://x/y"),
@@ -64,6 +70,7 @@ def test_a_message_that_is_not_understood_is_refused_by_the_field_s_name(message
     with pytest.raises(JobFormatError) as refusal:
         Job.from_message(message)
     assert named in str(refusal.value)
+    assert len(str(refusal.value)) < 1000
 
 
 @pytest.mark.parametrize(
@@ -85,6 +92,8 @@ RESULT = Result(
     problem="s3://bucket/key",
     return_code=10,
     wall_seconds=1.25,
+    cpu_seconds=4.5,
+    peak_memory_mib=2000,
     timeout_seconds=60,
     workers=("10.0.0.5",),
     files="s3://bucket/results/id/",
@@ -98,6 +107,12 @@ def test_a_result_survives_its_file() -> None:
 
 def test_a_result_of_a_later_version_is_read() -> None:
     assert Result.from_json(json.dumps({**json.loads(RESULT.to_json()), "new_field": 1})) == RESULT
+
+
+def test_a_result_of_an_earlier_version_is_read() -> None:
+    values = json.loads(RESULT.to_json())
+    del values["cpu_seconds"], values["peak_memory_mib"]
+    assert Result.from_json(json.dumps(values)) == replace(RESULT, cpu_seconds=0.0, peak_memory_mib=0)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"job_id": "x", "verdict": "MAYBE", "problem": ""}'])

@@ -13,7 +13,7 @@ from .background import background
 from .context import Context
 from .identity import find_identity
 from .settings import Settings, Timing
-from .stop import Stop, stop_on_signals
+from .stop import Stop, Stopped, stop_on_signals
 
 _TIMING = Timing()
 
@@ -25,13 +25,17 @@ def main(arguments: Sequence[str] | None = None, timing: Timing = _TIMING) -> in
     role = parser.parse_args(arguments).role
     log.set_up(role)
     try:
-        return _run(role, timing)
+        _run(role, timing)
+    except Stopped:
+        pass
     except SatcompError as error:
         log.LOG.error("%s", error)
         return Exit.FAILURE
+    log.LOG.info("stopped")
+    return Exit.OK
 
 
-def _run(role: str, timing: Timing) -> int:
+def _run(role: str, timing: Timing) -> None:
     settings = Settings.from_environment(os.environ)
     stop = Stop()
     stop_on_signals(stop)
@@ -42,12 +46,13 @@ def _run(role: str, timing: Timing) -> int:
         if role == "leader":
             from .leader import Leader
 
-            clients = LeaderClients.connect()
-            return Leader(Context(settings, identity.result(), os.environ, stop, timing), clients).run()
-        from .worker import Worker
+            clients = LeaderClients.connect(settings)
+            Leader(Context(settings, stop.result(identity), os.environ, stop, timing), clients).run()
+        else:
+            from .worker import Worker
 
-        worker_clients = WorkerClients.connect()
-        return Worker(Context(settings, identity.result(), os.environ, stop, timing), worker_clients).run()
+            worker_clients = WorkerClients.connect()
+            Worker(Context(settings, stop.result(identity), os.environ, stop, timing), worker_clients).run()
     except AwsError as error:
         raise SatcompError(f"The node can't work: {in_words(error)}") from error
 

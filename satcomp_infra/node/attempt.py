@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from ..jobs import Job, JobFormatError, Result, Verdict
 from .background import all_done, background
-from .children import Offspring
 from .context import Context
 from .crew import Crew, Crews
 from .directory import JobDirectory
 from .failure import JobError
 from .log import JobLog
+from .offspring import Offspring
 from .outputs import Outputs
 from .problem import fetch
 from .results import Results
@@ -59,7 +59,7 @@ class Attempt:
         self._message = message
         self._log = log
         self._stop = workshop.context.stop
-        self._directory = JobDirectory(workshop.context.settings.shared, message.job_id)
+        self._directory = JobDirectory(workshop.context.settings.shared, message.job_id, log)
         self._job: Job | None = None
         self._crew: Crew | None = None
         self._run: Run | None = None
@@ -113,8 +113,11 @@ class Attempt:
         workers = self._crew.addresses
         write_input(job, formula, workers, context.identity.address)
         self._log.info("starts its solver%s", f" with workers {', '.join(workers)}" if workers else "")
-        self._run = run_solver(context, shop.offspring, directory, job.timeout_seconds)
-        return judge(self._run, Outputs.read(directory), job.timeout_seconds, context.timing)
+        self._run = run_solver(context, shop.offspring, directory, job.timeout_seconds, self._log)
+        outputs = Outputs.read(directory)
+        if outputs.fault:
+            self._log.warning("%s", outputs.fault)
+        return judge(self._run, outputs, job.timeout_seconds, context.timing)
 
     def _gather(self, job: Job) -> tuple[Crew, Path]:
         """Wait for the job's workers and download its problem at the same time; return them and the problem's file."""
@@ -127,9 +130,7 @@ class Attempt:
         download = background(fetch, self._shop.s3, job.problem, self._directory.path, check)
         try:
             self._crew = self._shop.crews.gather(job.num_workers, download)
-            if not self._stop.wait_with(download):
-                raise Stopped
-            return self._crew, download.result()
+            return self._crew, self._stop.result(download)
         finally:
             # It must not write into a directory that is about to be removed; if it hangs, so be it.
             given_up.set()
@@ -137,7 +138,7 @@ class Attempt:
 
     def _release_crew(self) -> None:
         if self._crew:
-            self._crew.release()
+            self._crew.release(self._log)
 
     def _result(self, judgement: Judgement) -> Result:
         job, run = self._job, self._run
@@ -148,6 +149,8 @@ class Attempt:
             reason=judgement.reason,
             return_code=judgement.return_code,
             wall_seconds=round(run.wall_seconds, 3) if run else 0.0,
+            cpu_seconds=round(run.usage.cpu_seconds, 3) if run else 0.0,
+            peak_memory_mib=round(run.usage.peak_memory_bytes / 2**20) if run else 0,
             timeout_seconds=job.timeout_seconds if job else 0,
             received_at=self._message.received_at,
             started_at=run.started_at if run else 0.0,

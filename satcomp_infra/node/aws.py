@@ -9,11 +9,15 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import get_session
 
+from ..bucket_owner import expect_owner
+
 if TYPE_CHECKING:
     from botocore.session import Session
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
+
+    from .settings import Settings
 
 AwsError = (BotoCoreError, ClientError)
 """What a call can raise: AWS refused or failed, or couldn't be reached, after all attempts."""
@@ -54,15 +58,18 @@ class LeaderClients:
     heartbeat: DynamoDBClient
 
     @classmethod
-    def connect(cls) -> LeaderClients:
+    def connect(cls, settings: Settings) -> LeaderClients:
         """Make the clients; no call is made. Raises BotoCoreError where the environment can't be used.
 
+        The project's bucket is used only if it is the project's account's; a problem may be in anybody's.
         Through botocore alone: importing boto3 takes a node another tenth of a second to start, for nothing it uses.
         """
         session: Session = get_session()
+        s3 = cast("S3Client", session.create_client("s3", config=_PATIENT))
+        expect_owner(s3, lambda bucket: settings.account if bucket == settings.bucket else "")
         return cls(
             sqs=cast("SQSClient", session.create_client("sqs", config=_PATIENT)),
-            s3=cast("S3Client", session.create_client("s3", config=_PATIENT)),
+            s3=s3,
             dynamodb=cast("DynamoDBClient", session.create_client("dynamodb", config=_PATIENT)),
             heartbeat=cast("DynamoDBClient", session.create_client("dynamodb", config=_BRISK)),
         )

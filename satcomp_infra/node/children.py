@@ -1,8 +1,7 @@
-"""The team's programs as processes: started in sessions of their own, waited for, and ended with all they started."""
+"""The team's programs as processes: each in a session of its own, waited for, and ended with its process group."""
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import platform
@@ -10,53 +9,39 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from concurrent.futures import Future
+from collections.abc import Callable
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import TYPE_CHECKING
 
 from .background import background
 from .failure import ProgramError
-from .log import LOG
-from .processtable import all_processes, descendants, kill
+from .processtable import all_processes
 from .stop import Stop
 
+if TYPE_CHECKING:
+    from resource import struct_rusage
+
 _PAUSE = 0.02
-_SHORT_PAUSE = 0.002
-_PATIENCE = 5.0
-"""Seconds for killed processes to be gone. One that hangs in the kernel (a dead file system) can't be killed."""
-_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
 class Child:
-    """A program that runs in a session, and thereby a process group, of its own; its standard input is empty.
+    """A program that runs in a session, and thereby a process group, of its own. `Offspring.start` makes it.
 
-    Raises ProgramError where it can't be started. `ended` is done as soon as the program (not its children) has ended;
-    `returncode` is known after `end`.
+    `ended` is done as soon as the program (not its children) has ended; `returncode` holds after `end`.
     """
 
     def __init__(
-        self,
-        program: Path,
-        *arguments: str,
-        directory: Path,
-        environment: Mapping[str, str],
-        stdout: IO[bytes] | None = None,
-        stderr: IO[bytes] | None = None,
+        self, popen: subprocess.Popen[bytes], patience: float, reaped: Callable[[int, struct_rusage | None], None]
     ) -> None:
-        try:
-            self._popen = subprocess.Popen(
-                [program, *arguments],
-                cwd=directory,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise why_not_started(program, error.errno or 0) from error
+        """`patience` is how many seconds it may take to be gone once it was killed.
+
+        `reaped` is called in `end`, with the id and, where the kernel tells, what was used.
+        """
+        self._popen = popen
+        self._patience = patience
+        self._reaped = reaped
         self.ended: Future[None] = background(self._wait)
 
     @property
@@ -66,9 +51,8 @@ class Child:
 
     @property
     def returncode(self) -> int:
-        """The exit code, or the negated number of the signal that ended the program."""
-        assert self._popen.returncode is not None, "the program has not been waited for"
-        return self._popen.returncode
+        """The exit code, or the negated number of the signal that ended the program, or will when it can."""
+        return -signal.SIGKILL if self._popen.returncode is None else self._popen.returncode
 
     def end(self, grace: float = 0.0, hurried_grace: float = 0.0, stop: Stop | None = None) -> None:
         """Make the process group end: SIGTERM, and SIGKILL for those that are left after `grace` seconds.
@@ -87,13 +71,24 @@ class Child:
                 time.sleep(_PAUSE)
         # The program has not been reaped yet: its group's id can't have become someone else's.
         self._signal(signal.SIGKILL)
-        self._popen.wait()
+        used = self._reap() if wait([self.ended], timeout=self._patience).done else None
+        self._reaped(self.pid, used)
 
     def _wait(self) -> None:
         if sys.platform == "linux":
             os.waitid(os.P_PID, self._popen.pid, os.WEXITED | os.WNOWAIT)  # and leave it to be reaped
         else:
             self._popen.wait()
+
+    def _reap(self) -> struct_rusage | None:
+        if sys.platform != "linux":
+            return None
+        try:
+            _, status, used = os.wait4(self._popen.pid, 0)
+        except ChildProcessError:  # at a worker's end, `Offspring.kill` may have been faster
+            return None
+        self._popen.returncode = os.waitstatus_to_exitcode(status)
+        return used
 
     def _signal(self, number: signal.Signals) -> None:
         # Darwin answers EPERM where all that is left of a group are zombies.
@@ -107,39 +102,6 @@ class Child:
         return any(process.group == self._popen.pid and not process.zombie for process in all_processes())
 
 
-class Offspring:
-    """All that descends from this process, now and later, except for what is there when this is made.
-
-    A solver's processes may make sessions of their own and outlive their parents, and then are no one's children. On
-    Linux this process becomes the one that inherits such orphans (PR_SET_CHILD_SUBREAPER, prctl(2)), so that it finds
-    them. Elsewhere they are not found, and a process group is all that is ended.
-
-    What is there before, an sshd that the container's entry point started for example, is left alone, and so are the
-    processes under it.
-    """
-
-    def __init__(self) -> None:
-        if sys.platform == "linux" and ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-            LOG.warning("the kernel refuses PR_SET_CHILD_SUBREAPER: processes that leave their session survive")
-        self._spared = frozenset(descendants(os.getpid()))
-
-    def kill(self) -> None:
-        """Kill and reap all of it, and what it starts meanwhile. Call it after the node's own children's `end`."""
-        deadline = time.monotonic() + _PATIENCE
-        while remaining := descendants(os.getpid(), self._spared):
-            for process in remaining:
-                if not process.zombie:
-                    kill(process)
-                elif process.parent == os.getpid():
-                    with suppress(ChildProcessError):  # someone else in this process has just reaped it
-                        os.waitpid(process.pid, os.WNOHANG)
-            if time.monotonic() > deadline:
-                pids = ", ".join(str(process.pid) for process in remaining)
-                LOG.warning("killed processes are still there after %.0f s: %s", _PATIENCE, pids)
-                return
-            time.sleep(_SHORT_PAUSE)
-
-
 def why_not_started(program: Path, number: int) -> ProgramError:
     """What the error with this number (errno) means at a program's start, and what to do about it."""
     if number == errno.ENOENT and not program.exists():
@@ -148,6 +110,10 @@ def why_not_started(program: Path, number: int) -> ProgramError:
         return ProgramError(
             f"{program} can't be started: its interpreter is missing.",
             "See which program its first line (#!) names, or, of a binary, which loader it was linked for.",
+        )
+    if program.is_dir():
+        return ProgramError(
+            f"{program} is a directory, not a program.", "Copy the program itself there in the Dockerfile."
         )
     if number == errno.EACCES and not os.access(program, os.X_OK):
         return ProgramError(f"{program} is not executable.", "Add 'RUN chmod +x' for it to the Dockerfile.")
@@ -158,6 +124,11 @@ def why_not_started(program: Path, number: int) -> ProgramError:
             f"{platform.system()} on {platform.machine()}.",
         )
     return ProgramError(f"{program} can't be started: {os.strerror(number)}.")
+
+
+def is_program(program: Path) -> bool:
+    """Whether this can be tried to be started: an executable file."""
+    return program.is_file() and os.access(program, os.X_OK)
 
 
 def signal_name(number: int) -> str:

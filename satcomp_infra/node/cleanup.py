@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from . import notifications
 from .aws import AwsError, in_words
-from .children import Child
 from .context import Context
 from .failure import ProgramError
 from .log import LOG
+from .offspring import Offspring
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -28,10 +28,13 @@ class CleanupWatch:
     either changes. What had ended before this worker was there counts as seen.
     """
 
-    def __init__(self, context: Context, dynamodb: DynamoDBClient, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, context: Context, dynamodb: DynamoDBClient, offspring: Offspring, changed: Callable[[], None]
+    ) -> None:
         self.cleaning = False
         self.done: dict[str, str] = {}
         self._dynamodb = dynamodb
+        self._offspring = offspring
         self._context = context
         self._stop = context.stop
         self._changed = changed
@@ -74,7 +77,9 @@ class CleanupWatch:
         if not program.exists() or self._stop.is_set():
             return
         try:
-            child = Child(program, directory=program.parent, environment=self._context.program_environment())
+            child = self._offspring.start(
+                program, directory=program.parent, environment=self._context.program_environment()
+            )
         except ProgramError as error:
             LOG.error("%s", error)
             return

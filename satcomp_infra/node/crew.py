@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from . import manifest, notifications
 from .aws import AwsError, in_words
 from .failure import JobError
-from .log import LOG
-from .manifest import FRESH_SECONDS, Node, NodeStatus, NodeType
+from .log import LOG, Log
+from .manifest import FRESH_SECONDS, Heartbeats, Node, NodeStatus, NodeType
 from .stop import Stop
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Crews:
         self._own_address = own_address
         self._stop = stop
         self._patience = patience
+        self._heartbeats = Heartbeats()
         self._last = ""
         self._owed = False
         """Whether the workers have not been told of an end that they should know."""
@@ -51,8 +52,10 @@ class Crews:
             self._send()
         deadline = time.monotonic() + self._patience
         while True:
-            workers = [node for node in manifest.nodes(self._dynamodb) if node.kind == NodeType.WORKER]
-            ready, others = sort_out(workers, self._own_address, self._last, time.time())
+            now = time.time()
+            nodes = self._heartbeats.heard(manifest.nodes(self._dynamodb), now)
+            workers = [node for node in nodes if node.kind == NodeType.WORKER]
+            ready, others = sort_out(workers, self._own_address, self._last, now)
             if len(ready) >= wanted:
                 return Crew(self, tuple(node.address for node in ready[:wanted]))
             if time.monotonic() >= deadline:
@@ -64,13 +67,13 @@ class Crews:
                 self._stop.wait(_POLL_SECONDS)
             self._stop.check()
 
-    def tell_workers(self) -> None:
+    def tell_workers(self, log: Log = LOG) -> None:
         """Tell the workers that a job has ended. Where AWS doesn't take it, they are told before the next job."""
         try:
             self._send()
         except AwsError as error:
             self._owed = True
-            LOG.warning("the workers can't be told that the job has ended: %s", in_words(error))
+            log.warning("the workers can't be told that the job has ended: %s", in_words(error))
 
     def _send(self) -> None:
         self._last = notifications.notify(self._dynamodb, self._own_address)
@@ -85,11 +88,11 @@ class Crew:
         self._crews = crews
         self._released = False
 
-    def release(self) -> None:
+    def release(self, log: Log) -> None:
         """Tell the workers that the job has ended, if there are any and they haven't been told yet."""
         if self.addresses and not self._released:
             self._released = True
-            self._crews.tell_workers()
+            self._crews.tell_workers(log)
 
 
 _ADVICE = "Start more workers with update_instances, or send the job with fewer."

@@ -12,8 +12,8 @@ import zstandard
 
 from .failure import JobError
 
-PIECE_BYTES = 128 * 1024
-"""Of compressed data at a time. What it becomes is in memory at once: a thousand times as much at worst, 100 MB."""
+_BITE_BYTES = 2048
+"""Of compressed data at a time. What it becomes is in memory at once: at worst 30,000 times as much (Zstandard)."""
 _ZSTD_MAX_WINDOW = 1 << 31
 """What `zstd --long=31` makes; the library's own limit is 128 MiB."""
 
@@ -61,8 +61,8 @@ def decompressed(pieces: Iterable[bytes], suffix: str, name: str) -> Iterator[by
         yield from pieces
         return
     stream = _FORMATS[suffix]()
-    for piece in pieces:
-        rest = piece
+    for bite in (piece[at : at + _BITE_BYTES] for piece in pieces for at in range(0, len(piece), _BITE_BYTES)):
+        rest = bite
         while rest:
             if stream.eof:
                 rest = rest.lstrip(b"\0")  # padding; no stream begins so

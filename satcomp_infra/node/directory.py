@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
+import errno
+import subprocess
 import uuid
 from pathlib import Path
 
-from .log import LOG
+from .failure import JobError
+from .log import Log
+
+_FOR_GOOD = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR}
 
 
 class JobDirectory:
@@ -16,15 +20,27 @@ class JobDirectory:
     first renamed, which is done at once, then the job may be given away, and then its files are removed.
     """
 
-    def __init__(self, shared: Path, job_id: str) -> None:
+    def __init__(self, shared: Path, job_id: str, log: Log) -> None:
+        self._log = log
         self.path = shared / job_id
         self._away = [self._unique()]
 
     def make(self) -> None:
-        """Make it, empty. What an attempt that was killed has left is removed. Raises OSError."""
+        """Make it, empty. What an attempt that was killed has left is put away.
+
+        Raises JobError where it can't be made, OSError where that may go away by itself.
+        """
         self.put_away()
         self._away.append(self._unique())
-        self.path.mkdir(parents=True)
+        try:
+            self.path.mkdir(parents=True)
+        except OSError as error:
+            if error.errno not in _FOR_GOOD:
+                raise
+            raise JobError(
+                f"The job's directory {self.path} can't be made: {error.strerror}.",
+                f"{self.path.parent} has to be there, belong to the image's user, and have space left.",
+            ) from error
 
     def put_away(self) -> None:
         """Rename it, if it is there."""
@@ -33,14 +49,15 @@ class JobDirectory:
         except FileNotFoundError:
             pass
         except OSError as error:
-            LOG.warning("the directory %s can't be renamed: %s", self.path, error.strerror)
+            self._log.warning("the directory %s can't be renamed: %s", self.path, error.strerror)
 
     def remove(self) -> None:
         """Remove what was put away. What can't be removed is left, and logged."""
         for path in self._away:
-            shutil.rmtree(path, ignore_errors=True)
-            if path.exists():
-                LOG.warning("the directory %s can't be removed completely", path)
+            # A solver may have put anything in its place, and nested it more deeply than Python's rmtree can follow.
+            removal = subprocess.run(["rm", "-rf", "--", path], stderr=subprocess.PIPE, text=True, check=False)
+            if removal.returncode:
+                self._log.warning("the directory %s can't be removed completely: %s", path, removal.stderr.strip())
 
     def _unique(self) -> Path:
         return self.path.with_name(f".{self.path.name}-{uuid.uuid4().hex}")

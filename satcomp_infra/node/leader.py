@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING
 
+from ..errors import SatcompError
 from .attempt import Attempt, Message, Workshop
 from .aws import AwsError, LeaderClients, in_words
 from .background import background
-from .children import Offspring
+from .children import is_program
 from .context import Context
 from .crew import Crews
 from .lease import VISIBILITY_SECONDS, Lease
 from .log import LOG, JobLog
 from .manifest import NodeStatus, NodeType
+from .offspring import Offspring
 from .registration import Registration
 from .results import Results
 from .stop import Stopped
@@ -25,54 +26,60 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 2
 """How long SQS holds a request while the queue is empty. SQS would hold it for 20 s, but a stop is noticed only
 between two of them. Idle, that is 1.3 million requests a month: half a dollar."""
-_LONGEST_PAUSE = 30.0
+_LONGEST_PAUSE = 30
 
 
 class Leader:
-    """A leader node. Raises AWS's errors at its making where its queues can't be found."""
+    """A leader node. Its making raises AWS's errors where the queues can't be found, and Stopped."""
 
     def __init__(self, context: Context, clients: LeaderClients) -> None:
         self._context = context
         self._sqs = clients.sqs
         self._stop = context.stop
-        result_queue = background(self._sqs.get_queue_url, QueueName=context.settings.result_queue)
-        self._queue_url = self._sqs.get_queue_url(QueueName=context.settings.job_queue)["QueueUrl"]
-        result_queue_url = result_queue.result()["QueueUrl"]
+        job_queue, result_queue = (
+            background(self._sqs.get_queue_url, QueueName=name)
+            for name in (context.settings.job_queue, context.settings.result_queue)
+        )
+        self._queue_url = self._stop.result(job_queue)["QueueUrl"]
+        result_queue_url = self._stop.result(result_queue)["QueueUrl"]
         self._registration = Registration(clients.heartbeat, context.identity, NodeType.LEADER)
         self._shop = Workshop(
             context=context,
             s3=clients.s3,
             results=Results(clients.s3, clients.sqs, context.settings.bucket, result_queue_url),
             crews=Crews(clients.dynamodb, context.identity.address, context.stop, context.timing.workers),
-            offspring=Offspring(),
+            offspring=Offspring(context.timing.killing),
         )
 
-    def run(self) -> int:
-        """Take jobs until the node is asked to stop; return the exit code."""
+    def run(self) -> None:
+        """Take jobs until the node is asked to stop.
+
+        Raises SatcompError after a job of which something is still running: it would disturb the next.
+        """
         if self._idle_status() == NodeStatus.ERROR:
             LOG.error("there is no executable program %s: jobs will be ERRORs", self._context.program("solver"))
         with self._registration:
-            self._shop.crews.tell_workers()
+            self._stop.result(background(self._shop.crews.tell_workers))
             LOG.info("ready, at %s", self._context.identity.address)
             failures = 0
-            while not self._stop.is_set():
+            while not self._stop.is_set() and not self._shop.offspring.immortal:
                 self._registration.update(status=self._idle_status(), jobId="")
                 try:
                     received = self._receive()
                     failures = 0
                 except AwsError as error:
                     failures += 1
-                    pause = min(2.0**failures, _LONGEST_PAUSE)
-                    LOG.warning("no jobs can be received, next try in %.0f s: %s", pause, in_words(error))
+                    pause = min(2**failures, _LONGEST_PAUSE)
+                    LOG.warning("no jobs can be received, next try in %d s: %s", pause, in_words(error))
                     self._stop.wait(pause)
                     continue
                 for message in received:
                     self._take(message)
-        LOG.info("stopped")
-        return 0
+        if self._shop.offspring.immortal:
+            raise SatcompError("The node ends, so that what its solver has left running ends with the container.")
 
     def _idle_status(self) -> NodeStatus:
-        return NodeStatus.READY if os.access(self._context.program("solver"), os.X_OK) else NodeStatus.ERROR
+        return NodeStatus.READY if is_program(self._context.program("solver")) else NodeStatus.ERROR
 
     def _receive(self) -> list[MessageTypeDef]:
         response = self._sqs.receive_message(

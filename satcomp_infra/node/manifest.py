@@ -5,8 +5,8 @@ A node writes its own item about once a second. An item that is not renewed is a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,24 @@ class Node:
     last_cleanup: Mapping[str, str] | None = None
     item: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """All that the item holds, as plain values."""
+
+
+class Heartbeats:
+    """Follows nodes, so that one whose clock is behind is not taken for dead: its item changes every second."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[float, float]] = {}
+
+    def heard(self, nodes: Iterable[Node], now: float) -> list[Node]:
+        """The nodes, with a `last_modified` of this node's clock where their item has changed since the last call."""
+        heard = []
+        for node in nodes:
+            said, corrected = self._seen.get(node.node_id, (node.last_modified, node.last_modified))
+            if said != node.last_modified:
+                corrected = max(node.last_modified, now)
+            self._seen[node.node_id] = node.last_modified, corrected
+            heard.append(replace(node, last_modified=corrected))
+        return heard
 
 
 def nodes(dynamodb: DynamoDBClient) -> list[Node]:

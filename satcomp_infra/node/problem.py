@@ -13,12 +13,13 @@ from botocore.exceptions import ClientError, FlexibleChecksumError, HTTPClientEr
 
 from ..jobs import S3Uri
 from .aws import error_code
-from .decompress import PIECE_BYTES, decompressed, split_name
+from .decompress import decompressed, split_name
 from .failure import JobError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+PIECE_BYTES = 128 * 1024
 _RESUMPTIONS = 5
 _WRITE_BUFFER_BYTES = 1024 * 1024
 """A file system on the network wants few large writes."""
@@ -48,6 +49,8 @@ def fetch(s3: S3Client, problem: S3Uri, directory: Path, check: Callable[[], Non
         with path.open("wb", buffering=_WRITE_BUFFER_BYTES) as file:
             for piece in decompressed(_pieces(s3, problem, check), suffix, str(problem)):
                 file.write(piece)
+            if not file.tell():
+                raise JobError(f"The problem {problem} is empty.", "Upload it, or correct the location in the message.")
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             raise
@@ -93,18 +96,17 @@ def _pieces(s3: S3Client, problem: S3Uri, check: Callable[[], None]) -> Iterator
 
 def _for_good(error: ClientError, problem: S3Uri) -> JobError | None:
     """What S3's answer means for the job; None where another attempt may get another answer."""
-    code = error_code(error)
+    code, message = error_code(error), error.response.get("Error", {}).get("Message", "")
     if code in {"NoSuchKey", "404"}:
         return JobError(f"The problem {problem} does not exist.", "Upload it, or correct the location in the message.")
     if code == "NoSuchBucket":
         return JobError(f"The bucket of the problem {problem} does not exist.", "Correct the location in the message.")
     if code in {"AccessDenied", "403", "AllAccessDisabled"}:
         return JobError(
-            f"S3 doesn't let this node read the problem {problem} ({code}).",
+            f"S3 doesn't let this node read the problem {problem} ({code}: {message}).",
             "Nodes read the project's own bucket and public ones. S3 says the same of a problem that does not exist "
             "in a bucket whose contents may not be listed.",
         )
     if code in {"InvalidObjectState", "KeyTooLongError", "PermanentRedirect", "IllegalLocationConstraintException"}:
-        message = error.response.get("Error", {}).get("Message", "")
         return JobError(f"S3 can't hand out the problem {problem} ({code}: {message}).")
     return None

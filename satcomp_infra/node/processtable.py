@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
+from collections.abc import Iterator, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True)
@@ -31,20 +33,31 @@ def read_process(pid: int) -> Process | None:
     return Process(pid, started=int(fields[19]), parent=int(fields[1]), group=int(fields[2]), zombie=fields[0] in "ZX")
 
 
-def all_processes() -> list[Process]:
-    """All processes that can be seen."""
+def memory_of(pid: int) -> tuple[int, int]:
+    """How much memory a process has of its own, and how much that it may share with others, in bytes; 0 if it ended."""
+    try:
+        _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text().split()  # proc_pid_statm(5)
+    except (OSError, ValueError):
+        return 0, 0
+    return (int(resident) - int(shared)) * _PAGE_BYTES, int(shared) * _PAGE_BYTES
+
+
+def all_processes() -> Iterator[Process]:
+    """All processes that can be seen. Those that are started meanwhile come at the end."""
     with suppress(FileNotFoundError), os.scandir("/proc") as entries:
-        pids = [int(entry.name) for entry in entries if entry.name.isdigit()]
-        return [process for process in map(read_process, pids) if process]
-    return []
+        for entry in entries:
+            if entry.name.isdigit() and (process := read_process(int(entry.name))):
+                yield process
 
 
-def descendants(ancestor: int, spared: frozenset[Process] = frozenset()) -> list[Process]:
-    """All that descends from a process, zombies too; neither those in `spared` nor what descends through them."""
-    left_alone = {(process.pid, process.started) for process in spared}
+def descendants(ancestor: int, spared: Set[tuple[int, int]] = frozenset()) -> list[Process]:
+    """All that descends from a process, zombies too; neither those in `spared` nor what descends through them.
+
+    `spared` has process ids with the times of their start.
+    """
     children: dict[int, list[Process]] = {}
     for process in all_processes():
-        if (process.pid, process.started) not in left_alone:
+        if (process.pid, process.started) not in spared:
             children.setdefault(process.parent, []).append(process)
     found: list[Process] = []
     parents = [ancestor]
@@ -53,11 +66,3 @@ def descendants(ancestor: int, spared: frozenset[Process] = frozenset()) -> list
         found += generation
         parents += [process.pid for process in generation]
     return found
-
-
-def kill(process: Process) -> None:
-    """Kill this process, and none that has got its id meanwhile."""
-    now = read_process(process.pid)
-    if now and now.started == process.started:
-        with suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGKILL)

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from ..jobs import Result, result_key, result_prefix
 from .aws import error_code
 from .background import all_done, background
+from .files import open_file, shortened
 from .log import JobLog
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
-MAX_FILE_BYTES = 64 * 1024 * 1024
-"""Of a run's file. Of a larger one the first and the last half of this are kept."""
 _MAX_ANNOUNCED_BYTES = 128 * 1024
 """Of a solver's own solver_out.json. SQS takes messages of 1 MiB."""
 
@@ -52,8 +50,10 @@ class Results:
     def store(self, result: Result, files: Mapping[str, Path], log: JobLog) -> Result:
         """Store a run's files and then its result; return the job's result. Raises AWS's errors.
 
-        That is another one if the job has been done before: result.json is written once.
+        That is another one if the job has been done before: result.json is written once, with its run's files.
         """
+        if earlier := self.find(result.job_id):
+            return earlier
         all_done(*(background(self._store_file, result.job_id, name, path, log) for name, path in files.items()))
         try:
             self._s3.put_object(
@@ -86,18 +86,7 @@ class Results:
         kind = "application/json" if name.endswith(".json") else "text/plain; charset=utf-8"
         key = result_prefix(job_id) + name
         try:
-            with path.open("rb") as file:
+            with open_file(path) as file:
                 self._s3.put_object(Bucket=self._bucket, Key=key, Body=shortened(file) or file, ContentType=kind)
         except OSError as error:
             log.warning("%s is not stored: %s", path, error.strerror or error)
-
-
-def shortened(file: BinaryIO, limit: int = MAX_FILE_BYTES) -> bytes | None:
-    """The first and the last half of `limit` bytes with a line between that says so; None if the file is no larger."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    if size <= limit:
-        return None
-    first = file.read(limit // 2)
-    file.seek(-(limit // 2), os.SEEK_END)
-    return first + f"\n[{size - 2 * len(first)} bytes left out here]\n".encode() + file.read(limit // 2)

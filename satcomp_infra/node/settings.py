@@ -12,12 +12,16 @@ from ..errors import SatcompError
 
 @dataclass(frozen=True)
 class Settings:
-    """A node's environment. `competition` holds the team's programs, `shared` is the directory that all nodes see."""
+    """A node's environment. `competition` holds the team's programs, `shared` is the directory that all nodes see.
+
+    `account` is whose the bucket has to be; empty where an older task definition doesn't say.
+    """
 
     region: str
     job_queue: str
     result_queue: str
     bucket: str
+    account: str
     competition: Path
     shared: Path
 
@@ -37,6 +41,7 @@ class Settings:
             job_queue,
             result_queue,
             bucket,
+            account=environment.get("SATCOMP_ACCOUNT_ID", ""),
             competition=Path(environment.get("SATCOMP_COMPETITION_DIR") or "/competition").absolute(),
             shared=Path(environment.get("SATCOMP_SHARED_DIR") or "/mount/efs").absolute(),
         )
@@ -50,6 +55,8 @@ class Timing:
     """Between SIGTERM at a job's timeout and SIGKILL (the solver contract's ten seconds)."""
     stop_grace: float = 0.5
     """The same, where the node itself is asked to stop: ECS, and whoever pays for the machine, is waiting."""
+    killing: float = 5.0
+    """For killed processes to be gone. One that hangs in the kernel (a dead file system) can't be killed."""
     workers: float = 600.0
     """For the workers of a job to be ready: a machine that was just asked for boots and pulls its image in less."""
     cleanup: float = 10.0

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..jobs import Job
-from .children import Child, Offspring
+from .capture import Capture
+from .children import Child
 from .context import Context
+from .log import Log
+from .memory import OomKills
+from .offspring import Offspring, Usage
 from .outputs import CAPTURED_STDERR, CAPTURED_STDOUT
 from .problem import formula_language
-from .stop import Stopped
+from .stop import Stop, Stopped
+
+_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -21,6 +27,8 @@ class Run:
 
     `returncode` is the exit code, or the negated number of the signal that killed the process. `timed_out`: it was
     ended because its time was over, and `wall_seconds` goes to that moment; `obeyed` says whether SIGTERM was enough.
+    `usage` is that of all its processes, `oom_kills` how many of them the kernel has killed to get memory; None where
+    it doesn't tell. `fault` says why some of what it printed is missing, if it is.
     """
 
     returncode: int
@@ -28,6 +36,9 @@ class Run:
     started_at: float
     timed_out: bool = False
     obeyed: bool = True
+    usage: Usage = field(default_factory=Usage)
+    oom_kills: int | None = None
+    fault: str = ""
 
 
 def write_input(job: Job, formula: Path, workers: tuple[str, ...], leader: str) -> None:
@@ -45,34 +56,54 @@ def write_input(job: Job, formula: Path, workers: tuple[str, ...], leader: str) 
     (formula.parent / "input.json").write_text(text + "\n")
 
 
-def run_solver(context: Context, offspring: Offspring, directory: Path, timeout_seconds: float) -> Run:
+def run_solver(context: Context, offspring: Offspring, directory: Path, timeout_seconds: float, log: Log) -> Run:
     """Run `solver DIRECTORY`; on return, however that is, nothing that it started is left.
 
     Its output goes to files in the directory. Raises ProgramError where the program can't be started, and Stopped
     where the node is asked to stop while it runs.
     """
     stop, timing = context.stop, context.timing
-    with (directory / CAPTURED_STDOUT).open("wb") as out, (directory / CAPTURED_STDERR).open("wb") as err:
+    oom_kills = OomKills()
+    with Capture(directory / CAPTURED_STDOUT) as out, Capture(directory / CAPTURED_STDERR) as err:
         started_at, begun = time.time(), time.monotonic()
-        child = Child(
+        child = offspring.start(
             context.program("solver"),
             str(directory),
             directory=directory,
             environment=context.program_environment(),
-            stdout=out,
-            stderr=err,
+            stdout=out.writer,
+            stderr=err.writer,
         )
-    try:
-        ended = stop.wait_with(child.ended, timeout_seconds)
-        wall_seconds = time.monotonic() - begun
-        if not ended and stop.is_set():
-            child.end(grace=timing.stop_grace)
-            raise Stopped
-        if ended:
-            child.end()
-        else:
-            child.end(timing.kill_grace, timing.stop_grace, stop)
-        obeyed = time.monotonic() - begun - wall_seconds < timing.kill_grace
-        return Run(child.returncode, wall_seconds, started_at, timed_out=not ended, obeyed=obeyed)
-    finally:
-        offspring.kill()
+        try:
+            ended = _wait(child, offspring, begun + timeout_seconds, stop)
+            wall_seconds = time.monotonic() - begun
+            if ended:
+                child.end()
+            elif stop.is_set():
+                child.end(timing.stop_grace)
+                raise Stopped
+            else:
+                child.end(timing.kill_grace, timing.stop_grace, stop)
+            obeyed = time.monotonic() - begun - wall_seconds < timing.kill_grace
+        finally:
+            offspring.kill(log)
+    return Run(
+        child.returncode,
+        wall_seconds,
+        started_at,
+        timed_out=not ended,
+        obeyed=obeyed,
+        usage=offspring.take_usage(),
+        oom_kills=oom_kills.count(),
+        fault=" ".join(filter(None, (out.fault, err.fault))),
+    )
+
+
+def _wait(child: Child, offspring: Offspring, deadline: float, stop: Stop) -> bool:
+    """Wait for the child until the deadline (of the monotonic clock) or a stop; return whether it has ended."""
+    while (left := deadline - time.monotonic()) > 0 and not stop.is_set():
+        if stop.wait_with(child.ended, min(left, _LOOK_SECONDS)):
+            return True
+        offspring.reap_orphans()
+        offspring.measure()
+    return child.ended.done()

@@ -6,9 +6,11 @@ import os
 import signal
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from typing import Any
+from typing import Any, TypeVar
 
 from .log import LOG
+
+T = TypeVar("T")
 
 
 class Stopped(Exception):  # noqa: N818 - being asked to stop is no error
@@ -46,6 +48,12 @@ class Stop:
         """
         wait([future, self.asked], timeout=seconds, return_when=FIRST_COMPLETED)
         return future.done()
+
+    def result(self, future: Future[T]) -> T:
+        """The future's result, once it has one. Raises what it raises, and Stopped if the node is to stop before."""
+        if not self.wait_with(future):
+            raise Stopped
+        return future.result()
 
     def check(self) -> None:
         """Raise Stopped if the node has been asked to stop."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..jobs import RETURN_CODES, Verdict
@@ -33,19 +33,30 @@ def judge(run: Run, outputs: Outputs, timeout_seconds: int, timing: Timing) -> J
     An answer counts when the solver has ended by itself and in time: one that has written its answer and then goes on
     running is a TIMEOUT, whose reason says so. A solver whose process is killed by a signal is an ERROR, whatever it
     has written. Otherwise solver_out.json decides; where it is missing or can't be used, the exit code and the `s`
-    line do. Any two of them that contradict each other make it an ERROR.
+    line do. Any two of them that contradict each other make it an ERROR. Where there is no answer and the kernel has
+    killed something to get memory, the reason begins with that.
     """
+    judgement = _judge(run, outputs, timeout_seconds, timing)
+    memory = ""
+    if run.oom_kills and judgement.verdict not in {Verdict.SAT, Verdict.UNSAT}:
+        processes = "a process" if run.oom_kills == 1 else f"{run.oom_kills} processes"
+        peak = f"{run.usage.peak_memory_bytes / 2**20:.0f} MiB"
+        memory = f"Out of memory: the kernel killed {processes} of the solver's, which had used up to {peak}."
+    return replace(judgement, reason=" ".join(filter(None, (memory, judgement.reason, run.fault))))
+
+
+def _judge(run: Run, outputs: Outputs, timeout_seconds: int, timing: Timing) -> Judgement:
     said = outputs.statements()
     if run.timed_out:
         return _timeout(run, outputs, said, timeout_seconds, timing)
     if run.returncode < 0:
-        return _error(f"The solver was killed by {_killer(-run.returncode)}.", outputs)
+        return _error(f"The solver was killed by {_killer(-run.returncode, run)}.", outputs)
     if len(said) > 1:
         return _error(f"The solver contradicts itself: its stdout says {_lines(said)}.", outputs)
     statement = next(iter(said), None)
     if outputs.return_code is not None:
         return _by_report(outputs.return_code, run.returncode, statement, outputs)
-    return _by_process(run.returncode, statement, outputs)
+    return _by_process(run, statement, outputs)
 
 
 def _by_report(code: int, exit_code: int, statement: Verdict | None, outputs: Outputs) -> Judgement:
@@ -64,10 +75,12 @@ def _by_report(code: int, exit_code: int, statement: Verdict | None, outputs: Ou
     return Judgement(verdict, "", code, outputs.reported)
 
 
-def _by_process(code: int, statement: Verdict | None, outputs: Outputs) -> Judgement:
+def _by_process(run: Run, statement: Verdict | None, outputs: Outputs) -> Judgement:
+    code = run.returncode
     verdict = RETURN_CODES.get(code)
     if verdict is None:
-        signalled = f", as after a program killed by {_killer(code - _SHELL_SIGNAL)}" if code > _SHELL_SIGNAL else ""
+        killer = _killer(code - _SHELL_SIGNAL, run) if code > _SHELL_SIGNAL else ""
+        signalled = f", as after a program killed by {killer}" if killer else ""
         return _error(f"The solver ended with exit code {code}{signalled}.", outputs, code)
     # Exit code 0 is also what any program that has done its work ends with, a start script for example: there, the
     # `s` line says more.
@@ -119,6 +132,7 @@ def _lines(said: set[Verdict]) -> str:
     return " and ".join(f"'s {words[verdict]}'" for verdict in sorted(said))
 
 
-def _killer(number: int) -> str:
-    hint = " (which is also how the kernel ends what uses too much memory)" if number == signal.SIGKILL else ""
-    return f"{signal_name(number)}{hint}"
+def _killer(number: int, run: Run) -> str:
+    """The signal's name, and where the kernel doesn't count what it kills, that it may have been the kernel."""
+    unknown = number == signal.SIGKILL and run.oom_kills is None
+    return f"{signal_name(number)}{' (which is also how the kernel ends what uses too much memory)' if unknown else ''}"

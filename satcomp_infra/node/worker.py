@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import threading
 import time
 from pathlib import Path
@@ -14,12 +13,14 @@ from ..errors import SatcompError
 from . import manifest
 from .aws import AwsError, WorkerClients, in_words
 from .background import background
-from .children import Child, Offspring, signal_name, why_not_started
+from .children import Child, is_program, signal_name, why_not_started
 from .cleanup import CleanupWatch
 from .context import Context
 from .failure import ProgramError
 from .log import LOG
-from .manifest import FRESH_SECONDS, NodeStatus, NodeType
+from .manifest import FRESH_SECONDS, Heartbeats, NodeStatus, NodeType
+from .memory import OomKills
+from .offspring import Offspring
 from .registration import Registration
 from .stop import Stop
 from .worker_status import WorkerStatus
@@ -40,39 +41,40 @@ class Worker:
         self._context = context
         self._dynamodb = clients.dynamodb
         self._stop = context.stop
-        self._offspring = Offspring()
+        self._offspring = Offspring(context.timing.killing)
         self._registration = Registration(clients.dynamodb, context.identity, NodeType.WORKER)
-        self._cleanups = CleanupWatch(context, clients.dynamodb, changed=self._publish)
+        self._cleanups = CleanupWatch(context, clients.dynamodb, self._offspring, changed=self._publish)
         self._status: WorkerStatus | None = None
         self._publishing = threading.Lock()
 
-    def run(self) -> int:
-        """Run the worker program until it ends or the node is asked to stop; return the exit code 0 of the latter.
+    def run(self) -> None:
+        """Run the worker program until it ends or the node is asked to stop.
 
         The program's output goes to the node's own, and so to the role's log group. Raises SatcompError where the
         program can't be started, or ends.
         """
         program = self._context.program("worker")
-        if not os.access(program, os.X_OK):  # said before anything that takes time
+        if not is_program(program):  # said before anything that takes time
             raise why_not_started(program, errno.EACCES if program.exists() else errno.ENOENT)
         self._cleanups.catch_up()
         with self._registration as registration:
             self._publish()
             self._await_leader()
             if self._stop.is_set():
-                return 0
+                return
             try:
-                child = Child(program, directory=program.parent, environment=self._context.program_environment())
+                child = self._offspring.start(
+                    program, directory=program.parent, environment=self._context.program_environment()
+                )
             except ProgramError:
                 registration.leave_as_failed()
                 raise
+            oom_kills = OomKills()
             self._follow(child)
             if not self._stop.is_set():
                 self._stop.set()  # no more cleaning up
                 registration.leave_as_failed()
-                raise SatcompError(f"The worker program {program} {_how_it_ended(child.returncode)}.")
-        LOG.info("stopped")
-        return 0
+                raise SatcompError(f"The worker program {program} {_how_it_ended(child.returncode, oom_kills)}.")
 
     def _await_leader(self) -> None:
         """Wait until the leader's address is there for the worker program to read, or for so long as makes sense.
@@ -93,6 +95,7 @@ class Worker:
         try:
             while not ended and not self._stop.is_set():
                 self._publish()
+                self._offspring.reap_orphans()
                 ended = self._stop.wait_with(child.ended, _STATUS_SECONDS)
         finally:
             child.end(0 if ended else self._context.timing.stop_grace)
@@ -111,12 +114,14 @@ class Worker:
 
 def write_leader(dynamodb: DynamoDBClient, path: Path, stop: Stop) -> None:
     """Write the newest leader's manifest item to a file, as JSON, as soon as a leader is there."""
+    heartbeats = Heartbeats()
     while not stop.is_set():
+        now = time.time()
         try:
             leaders = [
                 node
-                for node in manifest.nodes(dynamodb)
-                if node.kind == NodeType.LEADER and time.time() - node.last_modified <= FRESH_SECONDS
+                for node in heartbeats.heard(manifest.nodes(dynamodb), now)
+                if node.kind == NodeType.LEADER and now - node.last_modified <= FRESH_SECONDS
             ]
         except AwsError as error:
             LOG.warning("the leader can't be looked up: %s", in_words(error))
@@ -125,7 +130,7 @@ def write_leader(dynamodb: DynamoDBClient, path: Path, stop: Stop) -> None:
             newest = max(leaders, key=lambda node: node.last_modified)
             unfinished = path.with_name(f".{path.name}")
             try:
-                unfinished.write_text(json.dumps(newest.item, indent=2) + "\n")
+                unfinished.write_text(json.dumps(newest.item, indent=2, default=str) + "\n")
                 unfinished.replace(path)
             except OSError as error:
                 LOG.error("%s can't be written: %s", path, error.strerror)
@@ -135,7 +140,7 @@ def write_leader(dynamodb: DynamoDBClient, path: Path, stop: Stop) -> None:
         stop.wait(_LEADER_POLL_SECONDS)
 
 
-def _how_it_ended(returncode: int) -> str:
+def _how_it_ended(returncode: int, oom_kills: OomKills) -> str:
     if returncode < 0:
-        return f"was killed by {signal_name(-returncode)}"
+        return f"was killed by {signal_name(-returncode)}{', out of memory' if oom_kills.count() else ''}"
     return f"ended with exit code {returncode}: it has to run for as long as the node lives"

@@ -6,7 +6,10 @@ import json
 import time
 from pathlib import Path
 
+from .files import open_file
 from .manifest import FRESH_SECONDS, NodeStatus
+
+_MAX_BYTES = 64 * 1024
 
 
 class WorkerStatus:
@@ -24,11 +27,13 @@ class WorkerStatus:
     def read(self) -> NodeStatus:
         """The program's status now; ERROR where it hasn't said one for `FRESH_SECONDS`."""
         try:
-            said = json.loads(self._path.read_bytes())
+            with open_file(self._path) as file:
+                said = json.loads(file.read(_MAX_BYTES))
             status, said_at = NodeStatus(said["status"]), float(said["timestamp"])
-        except (OSError, ValueError, TypeError, LookupError, RecursionError):
+        except (OSError, ValueError, TypeError, LookupError, OverflowError, RecursionError):
             pass
         else:
-            if said_at > self._said_at - FRESH_SECONDS:  # not what an earlier program left
+            # Neither what an earlier program left, nor what would be news for ever.
+            if self._said_at - FRESH_SECONDS < said_at <= time.time() + FRESH_SECONDS:
                 self._status, self._said_at = status, said_at
         return self._status if time.time() - self._said_at <= FRESH_SECONDS else NodeStatus.ERROR

@@ -115,6 +115,11 @@ class Node:
     def await_log(self, text: str, within: float = 10.0) -> None:
         eventually(lambda: text in self.log, f"'{text}' in the {self.role}'s log", within)
 
+    def catches(self, number: signal.Signals) -> bool:
+        """Whether the process handles this signal already."""
+        caught = Path(f"/proc/{self.pid}/status").read_text().split("SigCgt:")[1].split()[0]
+        return bool(int(caught, 16) >> (number - 1) & 1)
+
     def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
         assert self._process
         self._process.send_signal(number)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from satcomp_infra.node import manifest
 from satcomp_infra.node.crew import Crews, sort_out
 from satcomp_infra.node.failure import JobError
-from satcomp_infra.node.manifest import Node
+from satcomp_infra.node.manifest import Heartbeats, Node
 from satcomp_infra.node.stop import Stop, Stopped
 
 from .cloud import Cloud
@@ -54,6 +57,34 @@ def test_a_worker_is_used_again_once_it_has_cleaned_up_for_this_leaders_last_job
     )
     assert ready(*workers, last_end="last") == ["10.0.0.1", "10.0.0.4"]
     assert ready(*workers) == [f"10.0.0.{n}" for n in (1, 2, 3, 4)]
+
+
+def test_a_worker_whose_clock_is_behind_is_heard_when_its_item_changes() -> None:
+    heartbeats = Heartbeats()
+
+    def heard(seconds: float, **ages: float) -> list[str]:
+        nodes = [replace(worker("10.0.0.1", age=age), node_id=name) for name, age in ages.items()]
+        return ready(*(replace(n, last_modified=n.last_modified - seconds) for n in heartbeats.heard(nodes, NOW)))
+
+    assert heard(0, behind=30) == []
+    assert heard(0, behind=30) == []  # an item that stays as it is
+    assert heard(0, behind=29) == ["10.0.0.1"]
+    assert heard(5, behind=29) == ["10.0.0.1"]
+    assert heard(6, behind=29) == []
+    assert heard(0, ahead=-30) == ["10.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    "modified", [{"S": "1644545117.25"}, {"N": "1644545117.25"}, {"N": "1.64454511725E9"}], ids=["text", "N", "E"]
+)
+def test_items_of_earlier_years_are_read(cloud: Cloud, modified: Any) -> None:
+    item = {"nodeId": {"S": "x"}, "nodeIp": {"S": "10.0.0.9"}, "status": {"S": "READY"}, "nodeType": {"S": "WORKER"}}
+    others: Any = {"b": {"B": b"x"}, "l": {"L": [{"S": "x"}]}, "n": {"NULL": True}, "s": {"NS": ["1"]}}
+    cloud.dynamodb.put_item(TableName="SatCompNodeManifest", Item={**item, **others, "lastModified": modified})
+    cloud.dynamodb.put_item(TableName="SatCompNodeManifest", Item={"nodeId": {"S": "nothing but this"}})
+    found = {node.node_id: node for node in manifest.nodes(cloud.dynamodb)}
+    assert found["x"] == Node("x", "10.0.0.9", "READY", "WORKER", 1644545117.25)
+    assert found["nothing but this"].last_modified == 0
 
 
 def test_nothing_is_waited_for_when_the_problem_can_not_be_had(cloud: Cloud) -> None:

@@ -125,7 +125,21 @@ def test_messages_of_all_years_are_jobs(leader: Node, cloud: Cloud, problem: S3U
     assert cloud.result(cloud.send(body)).verdict == Verdict.UNSAT
 
 
-@pytest.mark.parametrize(("body", "named"), [("hello", "not JSON"), ('{"s3_uri": "x"}', "'x' is not an S3 location")])
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ("hello", "not JSON"),
+        ('{"s3_uri": "x"}', "'x' is not an S3 location"),
+        ('{"s3_uri": "s3://team-bucket/\\ud800"}', "is not text"),
+        (f'{{"s3_uri": "s3://team-bucket/{"x" * 500_000}"}}', "500000 bytes"),
+        (f'{{"s3_uri": {{"a": "{"x" * 500_000}"}}}}', "not an object"),
+        ('{"s3_uri": "s3://bkt/k", "num_workers": 1e400}', "not Infinity"),
+        (f'{{"s3_uri": "s3://bkt/k", "num_workers": {"9" * 5000}}}', "not JSON"),
+        (f'{{"s3_uri": "s3://bkt/k", "num_workers": -{"9" * 4000}}}', "not -9999"),
+        ("[" * 100_000, "not JSON"),
+    ],
+    ids=lambda text: text[:40],
+)
 def test_a_message_that_nobody_understands_gets_an_answer(leader: Node, cloud: Cloud, body: str, named: str) -> None:
     result = cloud.result(cloud.send(body))
     assert result.verdict == Verdict.ERROR
@@ -135,8 +149,13 @@ def test_a_message_that_nobody_understands_gets_an_answer(leader: Node, cloud: C
 
 @pytest.mark.parametrize(
     ("name", "data", "reason"),
-    [("missing.cnf", None, "does not exist"), ("half.cnf.gz", gzip.compress(SATISFIABLE)[:-4], "ends too soon")],
-    ids=["missing", "half"],
+    [
+        ("missing.cnf", None, "does not exist"),
+        ("half.cnf.gz", gzip.compress(SATISFIABLE)[:-4], "ends too soon"),
+        ("empty.cnf", b"", "is empty"),
+        ("nothing.cnf.gz", gzip.compress(b""), "is empty"),
+    ],
+    ids=["missing", "half", "empty", "nothing"],
 )
 def test_a_problem_that_can_not_be_had_is_an_error(
     leader: Node, cloud: Cloud, name: str, data: bytes | None, reason: str
@@ -146,6 +165,20 @@ def test_a_problem_that_can_not_be_had_is_an_error(
     assert result.verdict == Verdict.ERROR
     assert str(problem) in result.reason
     assert reason in result.reason
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a b+c%20&=.cnf", "../../up.cnf", "folder/", "größe – 大きい.cnf", "x" * 300 + ".cnf.gz", "-rf", "'\"$(id)`"],
+    ids=lambda name: name[:10],
+)
+def test_a_problem_may_have_any_name(leader: Node, cloud: Cloud, name: str) -> None:
+    problem = cloud.upload(name, gzip.compress(SATISFIABLE) if name.endswith(".gz") else SATISFIABLE)
+    leader.program("solver", 'cat "$1/problem.cnf"; exit 10')
+    job_id = cloud.send(Job(problem))
+    result = cloud.result(job_id)
+    assert (result.verdict, result.problem) == (Verdict.SAT, str(problem))
+    assert cloud.stored(job_id, "stdout") == SATISFIABLE
 
 
 def test_too_few_workers_are_an_error_that_says_how_they_are(leader: Node, cloud: Cloud, problem: S3Uri) -> None:
@@ -251,18 +284,24 @@ def test_a_killed_solver_is_an_error_and_its_workers_know(leader: Node, cloud: C
     [
         ("", "There is no program"),
         ("#!/no/such/interpreter\n", "its interpreter is missing"),
+        ("#!/bin/sh\r\nexit 10\r\n", "its interpreter is missing"),
         ("#!", "exec format error"),
+        ("directory", "is a directory"),
     ],
 )
 def test_a_solver_that_can_not_be_started_is_an_error(
     leader: Node, cloud: Cloud, problem: S3Uri, text: str, reason: str
 ) -> None:
-    path = leader.program("solver", text or "exit 0")
-    if not text:
+    path = leader.program("solver", text)
+    if text in {"", "directory"}:
         path.unlink()
+        if text:
+            path.mkdir()
     elif text == "#!":
         path.write_bytes(b"\x7fELF built for another machine")
     result = cloud.result(cloud.send(Job(problem)))
+    if path.is_dir():
+        path.rmdir()
     assert result.verdict == Verdict.ERROR
     assert str(path) in result.reason
     assert reason in result.reason
@@ -287,12 +326,28 @@ def test_the_leader_is_in_the_manifest_all_the_time(leader: Node, cloud: Cloud, 
     eventually(lambda: cloud.status(ADDRESS) == "READY", "a leader that is ready again")
 
 
+def test_neither_threads_nor_open_files_pile_up(leader: Node, cloud: Cloud, problem: S3Uri) -> None:
+    def held() -> tuple[int, int]:
+        return tuple(len(list(Path(f"/proc/{leader.pid}/{what}").iterdir())) for what in ("task", "fd"))  # type: ignore[return-value]
+
+    cloud.result(cloud.send(Job(problem)))
+    eventually(lambda: cloud.status(ADDRESS) == "READY", "a leader that is ready again")
+    threads, files = held()
+    for _ in range(4):
+        cloud.result(cloud.send(Job(problem)))
+    eventually(lambda: held()[0] <= threads and held()[1] <= files, "the end of all threads")
+
+
 def test_the_log_tells_a_job_in_a_few_lines_and_no_tracebacks(leader: Node, cloud: Cloud, problem: S3Uri) -> None:
     leader.program("solver", "exit 10")
     job_id = cloud.send(Job(problem))
     cloud.result(job_id)
+    odd_id = cloud.send(Job(S3Uri(BUCKET, "new\nline.cnf")))
+    cloud.result(odd_id)
     lines = [line for line in leader.log.splitlines() if job_id in line]
     assert len(lines) == 3
     assert all(f"Z leader job={job_id} " in line for line in lines)
     assert "SAT after 0.0" in lines[-1]
+    assert all(" leader " in line for line in leader.log.splitlines())
+    assert "new | line.cnf does not exist" in leader.log.splitlines()[-1]
     assert "Traceback" not in leader.log

@@ -105,7 +105,7 @@ def test_a_job_that_has_a_result_is_announced_again_and_not_solved(
     job_id = cloud.send(job)
     earlier = Result(job_id, Verdict.SAT, str(job.problem), return_code=10, node="10.0.1.1")
     cloud.s3.put_object(Bucket=BUCKET, Key=result_key(job_id), Body=earlier.to_json().encode())
-    cloud.sqs.receive_message(QueueUrl=cloud.jobs, VisibilityTimeout=1)
+    cloud.sqs.receive_message(QueueUrl=cloud.jobs, VisibilityTimeout=0)
     leader = make_node("leader")
     leader.program("solver", "exit 20")
     leader.start(metadata)
@@ -145,13 +145,31 @@ def test_a_job_whose_result_can_not_be_stored_comes_back_and_ends_in_the_dead_le
 def test_what_nobody_has_thought_of_does_not_end_the_leader(
     make_node: MakeNode, metadata: Metadata, cloud: Cloud
 ) -> None:
+    job_id = cloud.send(Job(cloud.upload("a.cnf")))
+    cloud.s3.put_object(Bucket=BUCKET, Key=result_key(job_id), Body=b"not what a leader has written")
+    cloud.sqs.receive_message(QueueUrl=cloud.jobs, VisibilityTimeout=0)
     leader = make_node("leader", retry=0)
     leader.program("solver", "exit 10")
     leader.start(metadata)
-    cloud.send('{"s3_uri": "s3://team-bucket/\\ud800"}')  # JSON, but no text
     eventually(lambda: cloud.waiting(cloud.failed) == 1, "the message in the dead-letter queue")
-    assert "Traceback" in leader.log
+    odd = [line for line in leader.log.splitlines() if "Traceback" in line]
+    assert len(odd) == 2
+    assert all(f"job={job_id} given back: this should not have happened | Traceback" in line for line in odd)
     assert cloud.result(cloud.send(Job(cloud.upload("a.cnf")))).verdict == Verdict.SAT
+
+
+def test_a_leader_that_can_not_kill_what_it_started_ends_itself(
+    make_node: MakeNode, cloud: Cloud, metadata: Metadata
+) -> None:
+    """What hangs in the kernel goes only with the container. Here, killing just has no time to succeed."""
+    leader = make_node("leader", "10.0.1.9", killing=0)
+    leader.program("solver", "setsid sleep 60 & exit 10")
+    leader.start(metadata)
+    result = cloud.result(cloud.send(Job(cloud.upload("a.cnf"))))
+    assert result.verdict == Verdict.SAT
+    assert leader.wait() == 1
+    assert "are still there after 0 s" in leader.log
+    assert leader.log.splitlines()[-1].endswith("ends with the container.")
 
 
 def test_a_lease_hides_the_message_for_as_long_as_it_lasts(cloud: Cloud) -> None:

@@ -20,9 +20,9 @@ from botocore.session import get_session
 from mypy_boto3_s3 import S3Client
 
 from satcomp_infra.jobs import S3Uri
-from satcomp_infra.node.decompress import PIECE_BYTES, decompressed, split_name
+from satcomp_infra.node.decompress import decompressed, split_name
 from satcomp_infra.node.failure import JobError
-from satcomp_infra.node.problem import fetch, formula_language, problem_file
+from satcomp_infra.node.problem import PIECE_BYTES, fetch, formula_language, problem_file
 
 from .cloud import BUCKET, SATISFIABLE, Cloud
 

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 from satcomp_infra.jobs import Result, Verdict
 from satcomp_infra.node.log import JobLog
-from satcomp_infra.node.results import Results, shortened
+from satcomp_infra.node.results import Results
 
 from .cloud import BUCKET, Cloud
-
-
-def test_a_small_file_is_kept_as_it_is() -> None:
-    file = io.BytesIO(bytes(10))
-    assert shortened(file, 10) is None
-    assert len(file.read()) == 10
-
-
-def test_of_a_large_file_the_ends_are_kept() -> None:
-    assert shortened(io.BytesIO(b"12345" + bytes(20) + b"67890"), 10) == b"12345\n[20 bytes left out here]\n67890"
 
 
 def test_a_file_that_can_not_be_read_does_not_cost_the_result(cloud: Cloud, tmp_path: Path) -> None:

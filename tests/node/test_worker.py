@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from satcomp_infra.node.manifest import NodeStatus
+from satcomp_infra.node.worker_status import WorkerStatus
 
 from .cloud import Cloud
 from .nodes import Metadata, Node
@@ -69,6 +73,33 @@ def test_a_program_that_falls_silent_is_an_error(worker: Node, cloud: Cloud, met
     worker.start(metadata)
     await_status(cloud, "READY")
     await_status(cloud, "ERROR")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\xff",
+        '{"status": "READY"}',
+        '{"status": "ASLEEP", "timestamp": NOW}',
+        '{"status": "READY", "timestamp": 1e999}',
+        '{"status": "READY", "timestamp": NOW000}',  # milliseconds: would never be too old
+        '{"status": "READY", "timestamp": "soon"}',
+        "[" * 10_000,
+    ],
+    ids=lambda text: text[:40],
+)
+def test_what_is_no_status_changes_nothing(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "status.json"
+    path.write_text(text.replace("NOW", str(int(time.time()))))
+    assert WorkerStatus(path).read() == NodeStatus.BUSY
+
+
+def test_a_pipe_or_a_device_is_no_status_and_does_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    for name in ("pipe", "device", ".", "missing"):
+        assert WorkerStatus(tmp_path / name).read() == NodeStatus.BUSY
 
 
 def test_a_status_that_an_earlier_program_left_is_none(worker: Node, cloud: Cloud, metadata: Metadata) -> None:
