@@ -1,12 +1,13 @@
 # make rehearse   the whole walkthrough on this machine, with a real solver; no AWS account, nothing to pay
 # make test       all tests            make lint   types and style
+# make security   checkov over the template, parliament over every policy
 # make bench      the benchmarks       make docs   the generated pages of docs/
 # make .venv      just the environment that the commands need: then type 'source .venv/bin/activate'
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: rehearse test lint bench docs .venv clean
+.PHONY: rehearse test lint security bench docs .venv clean
 
 rehearse: .venv
 	$(BIN)/python rehearse $(ARGS)
@@ -18,6 +19,10 @@ lint: .venv/ready-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+security: .venv/ready .venv-tools/ready
+	$(BIN)/python -m tools.rendering build/security
+	.venv-tools/bin/python tools/check_security.py build/security
 
 .venv: .venv/ready
 
@@ -33,11 +38,18 @@ lint: .venv/ready-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
 
+# Checkov wants other versions of what the commands need.
+.venv-tools/ready: tools/requirements.txt
+	$(PYTHON) -m venv .venv-tools
+	.venv-tools/bin/python -m pip install --quiet --disable-pip-version-check --requirement tools/requirements.txt
+	@touch $@
+
 bench: .venv
 	$(BIN)/python benchmarks/empty_bucket.py
 
-docs: .venv
+docs: .venv/ready-test
 	$(BIN)/python docs/build.py
+	$(BIN)/python -m tools.permissions
 
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-tools build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
     from mypy_boto3_autoscaling import AutoScalingClient
     from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_ecs import ECSClient
@@ -88,6 +89,11 @@ class Aws:
     @property
     def cloudformation(self) -> CloudFormationClient:  # noqa: D102
         client: CloudFormationClient = self._client("cloudformation")
+        return client
+
+    @property
+    def dynamodb(self) -> DynamoDBClient:  # noqa: D102
+        client: DynamoDBClient = self._client("dynamodb")
         return client
 
     @property

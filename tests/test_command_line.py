@@ -19,6 +19,7 @@ COMMANDS = [
     "update_instances",
     "send_message",
     "rehearse",
+    "show_status",
 ]
 
 

@@ -72,6 +72,15 @@ class NodeDeath:
 
 
 @dataclass(frozen=True)
+class TaskFault:
+    """Tasks of a role fail to start: `stopped` is the task's stoppedReason, `container` its container's reason."""
+
+    role: str
+    container: str = ""
+    stopped: str = "Task failed to start"
+
+
+@dataclass(frozen=True)
 class Faults:
     """All that goes wrong. A new one of these takes the place of the old one; nothing in it ever changes."""
 
@@ -82,6 +91,8 @@ class Faults:
     """Where a launch is refused because the zone doesn't have the machine type, whatever the list of offerings says."""
     missing_images: tuple[str, ...] = ()
     """Image tags that can't be pulled although the repository has them."""
+    launch_refusal: str = ""
+    """What EC2 says to each launch, and refuses it; empty: it doesn't."""
     slow_boot: float = 0.0
     """Seconds that booting takes longer. Machines already booting are slow, too."""
     disconnected_agents: bool = False
@@ -89,6 +100,7 @@ class Faults:
     calls: tuple[CallFault, ...] = ()
     stacks: tuple[StackFault, ...] = ()
     deaths: tuple[NodeDeath, ...] = ()
+    tasks: tuple[TaskFault, ...] = ()
 
     def changed(self, changes: Mapping[str, Any]) -> Self:
         """These faults with some of them replaced, as read from JSON; null ends a fault. Raises UsageError."""
@@ -104,13 +116,10 @@ class Faults:
         return next((f.reason for f in self.stacks if f.operation == operation and f.resource == resource), "")
 
 
-_KINDS: dict[str, type[CallFault | StackFault | NodeDeath]] = {
-    "calls": CallFault,
-    "stacks": StackFault,
-    "deaths": NodeDeath,
-}
+_Kind = type[CallFault | StackFault | NodeDeath | TaskFault]
+_KINDS: dict[str, _Kind] = {"calls": CallFault, "stacks": StackFault, "deaths": NodeDeath, "tasks": TaskFault}
 _TEXTS = ("zones_without_capacity", "zones_without_type", "missing_images")
-_NUMBERS: dict[str, type[int] | type[float]] = {"vcpu_quota": int, "slow_boot": float}
+_OTHERS: dict[str, type[int | float | str]] = {"vcpu_quota": int, "slow_boot": float, "launch_refusal": str}
 
 
 def _value(name: str, value: Any) -> Any:
@@ -119,12 +128,12 @@ def _value(name: str, value: Any) -> Any:
             return tuple(entry if isinstance(entry, _KINDS[name]) else _entry(_KINDS[name], entry) for entry in value)
         if name in _TEXTS:
             return (value,) if isinstance(value, str) else tuple(str(entry) for entry in value)
-        return _NUMBERS.get(name, bool)(value)
+        return _OTHERS.get(name, bool)(value)
     except (TypeError, ValueError) as error:
         raise UsageError(f"The fault '{name}' can't be read from {value!r}: {error}.") from error
 
 
-def _entry(kind: type[CallFault | StackFault | NodeDeath], values: Mapping[str, Any]) -> Any:
+def _entry(kind: _Kind, values: Mapping[str, Any]) -> Any:
     if kind is CallFault and "failure" in values:
         values = {**values, "failure": Failure(values["failure"])}
     return kind(**values)

@@ -196,6 +196,8 @@ class Machines:
     def _check(self, kind: str, region: str, zone: str) -> None:
         """Whether EC2 would launch an instance of this kind there; raises LaunchError if not."""
         faults = self._world.faults
+        if faults.launch_refusal:
+            raise LaunchError(faults.launch_refusal, everywhere=True)
         in_use = sum(vcpus(m.instance.instance_type) for m in self._world.machines.values() if m.ending_since is None)
         if in_use + vcpus(kind) > faults.vcpu_quota:
             raise LaunchError(

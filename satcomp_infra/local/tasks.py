@@ -188,16 +188,19 @@ class Tasks:
         return NEVER
 
     def _start(self, task: ServiceTask, now: float) -> None:
-        failure = self._image_failure(str(task.container["image"]))
-        if not failure:
+        fault = next((fault for fault in self._world.faults.tasks if fault.role == task.role), None)
+        failure = fault.container if fault else self._image_failure(str(task.container["image"]))
+        if not failure and not fault:
             try:
                 task.node = self._world.runner.start(self._container(task))
             except OSError as error:
                 failure = f"CannotStartContainerError: Error response from daemon: {error}"
         if failure or task.node is None:
             task.desired_status = "STOPPED"
-            task.stopped_reason, task.stop_code = "Task failed to start", "TaskFailedToStart"
-            task.container["reason"] = failure
+            task.stop_code = "TaskFailedToStart"
+            task.stopped_reason = fault.stopped if fault else "Task failed to start"
+            if failure:
+                task.container["reason"] = failure
             self._end(task)
             return
         task.ordinal = self._started[task.role]

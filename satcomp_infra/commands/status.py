@@ -1,0 +1,143 @@
+"""show_status: how the project is, on one screen; what its nodes print."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from .. import cli, node_logs, screen
+from ..errors import Exit, SatcompError
+from ..finding import find
+from ..status import look
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator, Sequence
+
+    from ..aws import Aws
+    from ..progress import Console
+
+WATCH_SECONDS = 3.0
+"""Between two screens: each is about 15 calls, which cost nothing."""
+
+
+class _Parser(cli.Parser):
+    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
+        args = super().parse(argv)
+        if not args.logs and (args.follow or args.since is not None):
+            self.error(f"{'--follow' if args.follow else '--since'} goes with --logs")
+        if sum((bool(args.watch), args.json, bool(args.logs))) > 1:
+            self.error("only one of --watch, --json and --logs can be given")
+        return args
+
+
+def parser() -> cli.Parser:
+    """The command's arguments."""
+    parser = _Parser(
+        "show_status",
+        "Show how the project is: machines, nodes, queues, costs, and what is wrong (exit code 1: something is).",
+        "  ./show_status\n"
+        "  ./show_status --watch\n"
+        "  ./show_status --logs worker --since 1h\n"
+        "  ./show_status --logs leader --follow",
+    )
+    parser.add_argument(
+        "--watch",
+        nargs="?",
+        type=cli.time_span,
+        const=WATCH_SECONDS,
+        metavar="TIME",
+        help="show it again every few seconds (default: 3s), until Ctrl-C",
+    )
+    parser.add_argument("--json", action="store_true", help="print it as a JSON object, for programs")
+    parser.add_argument(
+        "--logs", choices=["leader", "worker"], help="print what the nodes of this role printed, merged by time"
+    )
+    parser.add_argument("--follow", action="store_true", help="with --logs: go on with what they print, until Ctrl-C")
+    parser.add_argument(
+        "--since",
+        type=cli.time_span,
+        metavar="TIME",
+        help="with --logs: how far back, as 90s, 15m or 8h (default: 10m)",
+    )
+    cli.add_project(parser, required=False)
+    cli.add_aws_options(parser)
+    return parser
+
+
+def run(args: argparse.Namespace, console: Console) -> Exit:
+    """Show what was asked for."""
+    aws = cli.connect(args)
+    if args.watch or args.follow:
+        try:
+            if args.watch:
+                _watch(aws, args, console)
+            else:
+                _logs(aws, args, console)
+        except KeyboardInterrupt:  # how it is meant to end
+            pass
+        return Exit.OK
+    if args.logs:
+        _logs(aws, args, console)
+        return Exit.OK
+    status = look(aws, args.project)
+    console.result(json.dumps(status.as_json(), indent=2) if args.json else screen.draw(status))
+    return Exit.OK if status.is_well else Exit.FAILURE
+
+
+def _logs(aws: Aws, args: argparse.Namespace, console: Console) -> None:
+    infrastructure = find(aws, args.project)
+    group = infrastructure.leader_log_group if args.logs == "leader" else infrastructure.worker_log_group
+    span = cli.time_span("10m") if args.since is None else args.since
+    start = node_logs.since(span)
+    lines = node_logs.follow(aws, group, start, console) if args.follow else node_logs.lines(aws, group, start)
+    printed = False
+    for line in lines:
+        console.result(str(line))
+        printed = True
+    if not printed:
+        console.say(f"No {args.logs} has printed anything in the last {screen.span(span)}. More: --since 8h")
+
+
+def _watch(aws: Aws, args: argparse.Namespace, console: Console) -> None:
+    """Draw the screen again and again. Where AWS can't be asked for a while, that is said below the last one."""
+    drawn = screen.draw(look(aws, args.project))
+    with _drawing(console) as draw:
+        trouble = ""
+        while True:
+            draw(f"{drawn}{trouble}")
+            console.sleep(args.watch)
+            try:
+                drawn, trouble = screen.draw(look(aws, args.project)), ""
+            except Exception as error:
+                words = _passing(error)
+                if not words:
+                    raise
+                trouble = f"\n\nThis is from some time ago, for now: {words}"
+
+
+def _passing(error: Exception) -> str:
+    """In words, an error that may pass by itself; empty for any other."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from ..aws import in_words
+
+    if isinstance(error, BotoCoreError | ClientError):
+        return str(in_words(error))
+    return str(error) if isinstance(error, SatcompError) else ""
+
+
+@contextmanager
+def _drawing(console: Console) -> Iterator[Callable[[str], None]]:
+    """A function that shows a text: in the place of the one before on a terminal, elsewhere below it."""
+    if not (console.interactive and console.out.isatty()):
+        yield lambda text: console.result(f"{text}\n")
+        return
+    from rich.console import Console as RichConsole
+    from rich.live import Live
+    from rich.text import Text
+
+    terminal = RichConsole(file=console.out, highlight=False, markup=False)
+    with Live(console=terminal, auto_refresh=False) as live:
+        yield lambda text: live.update(Text(text), refresh=True)

@@ -1,0 +1,145 @@
+"""A project's status as text: one screen, at most 80 columns."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from . import prices
+from .node.manifest import FRESH_SECONDS, NodeStatus
+from .stack import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .known_causes import Finding
+    from .node.manifest import Node
+    from .status import Cluster, Status
+
+WIDTH = 80
+_ROWS = 8
+"""Machines or nodes that are shown one by one; the rest is counted."""
+_LABEL = 16
+_STATES = {State.READY: "ready", State.BROKEN: "not complete", State.ABSENT: "deleted"}
+
+
+def draw(status: Status) -> str:
+    """The screen, lines of at most WIDTH columns."""
+    return "\n".join(_lines(status))
+
+
+def _lines(status: Status) -> Iterator[str]:
+    stack, cluster = status.stack, status.cluster
+    track = f", {cluster.infrastructure.track.name} track" if cluster else ""
+    yield from _entry("Project", f"{stack.project}{track}, in {status.region} of account {status.account}")
+    state = f"is being {stack.doing} at the moment" if stack.state is State.BUSY else _STATES[stack.state]
+    yield from _entry("Infrastructure", f"{state} ({stack.name}, {stack.status})")
+    if cluster:
+        yield from _parts(cluster)
+    if stack.state is not State.BUSY:
+        yield ""
+        yield from _findings(status.findings)
+
+
+def _parts(cluster: Cluster) -> Iterator[str]:
+    evidence = cluster.evidence
+    if evidence.is_empty:
+        yield from _entry("Machines", "none: nothing costs money per hour")
+    else:
+        yield from _machines(cluster)
+    if not evidence.is_empty or any(role.counts.desired for role in evidence.roles.values()):
+        counts = [
+            f"{role.name} {role.counts.running} running, {role.counts.pending} pending, {role.counts.desired} desired"
+            for role in evidence.roles.values()
+            if role.name == "leader" or role.counts.desired or cluster.infrastructure.track.has_workers
+        ]
+        yield from _entry("Services", counts[0])
+        yield from (line for text in counts[1:] for line in _entry("", text))
+    if cluster.nodes:
+        yield from _nodes(cluster)
+    backlog = cluster.backlog
+    yield from _entry("Jobs", f"{backlog.waiting} waiting, {backlog.taken} being solved, {backlog.given_up} given up")
+    yield from _stop(cluster)
+    if not evidence.is_empty:
+        yield from _entry(
+            "Cost",
+            f"{cluster.per_hour:.2f} USD per hour; {cluster.so_far:.2f} USD since these machines were started "
+            f"(prices of {prices.REGION})",
+        )
+
+
+def _machines(cluster: Cluster) -> Iterator[str]:
+    evidence = cluster.evidence
+    types = ", ".join(dict.fromkeys(machine.type for machine in evidence.machines))
+    of_types = f" ({types})" if types else ""
+    yield from _entry("Machines", f"{len(evidence.machines)} of {evidence.desired_machines} wanted{of_types}")
+    for machine in evidence.machines[:_ROWS]:
+        price = cluster.cost_per_hour(machine)
+        cost = f"{price:.2f} USD/h" if price is not None else "price unknown"
+        state = "joining" if machine.state == "running" and machine.agent is None else machine.state
+        age = span(cluster.age(machine))
+        yield f"  {machine.id:<20}{machine.zone:<16}{state:<14}{age:>11}  {cost}"
+    rest = len(evidence.machines) - _ROWS
+    if rest > 0:
+        yield f"  and {rest} more"
+
+
+def _nodes(cluster: Cluster) -> Iterator[str]:
+    def is_odd(node: Node) -> bool:
+        return node.status == NodeStatus.ERROR or cluster.silence(node) > FRESH_SECONDS
+
+    nodes = sorted(cluster.nodes, key=lambda node: (node.kind, not is_odd(node)))
+    yield from _entry("Nodes", "as they say of themselves")
+    for node in nodes[:_ROWS]:
+        silent = cluster.silence(node)
+        heard = f"{silent:.0f} s ago" if silent <= FRESH_SECONDS else f"SILENT for {span(silent)}"
+        job = str(node.item.get("jobId", ""))
+        doing = f"  job {job}" if job else ""
+        yield f"  {node.kind.lower():<8}{node.address:<16}{node.status:<7}{heard}{doing}"[:WIDTH]
+    rest = nodes[_ROWS:]
+    if rest:
+        ready = sum(node.status == NodeStatus.READY and not is_odd(node) for node in rest)
+        yield f"  and {len(rest)} more, {ready} of them READY"
+
+
+def _stop(cluster: Cluster) -> Iterator[str]:
+    if cluster.stop_at:
+        left = (cluster.stop_at - cluster.evidence.now).total_seconds()
+        yield from _entry("Automatic stop", f"at {cluster.stop_at.astimezone():%H:%M}, in {span(max(left, 0))}")
+    elif not cluster.evidence.is_empty:
+        yield from _entry(
+            "Automatic stop",
+            "NONE! To stop the machines: ./update_instances --option shutdown",
+        )
+
+
+def _findings(findings: tuple[Finding, ...]) -> Iterator[str]:
+    yield "What is wrong:" if findings else "All is well."
+    for finding in findings:
+        yield from told(finding)
+
+
+def told(finding: Finding) -> Iterator[str]:
+    """A finding as lines of at most WIDTH columns: what is wrong, what the node printed last, what to do."""
+    yield from _wrap(finding.message, "- ", "  ")
+    for line in finding.lines:
+        yield f"    | {line}"[:WIDTH]
+    yield from _wrap(finding.advice, "  ", "  ")
+
+
+def span(seconds: float) -> str:
+    """A time span in short, as `48 s`, `12 min`, `3 h 5 min` or `2 d 4 h`."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    whole = int(seconds // 60)
+    if whole < 60:
+        return f"{whole} min"
+    return f"{whole // 60} h {whole % 60} min" if whole < 48 * 60 else f"{whole // 1440} d {whole % 1440 // 60} h"
+
+
+def _entry(name: str, text: str) -> list[str]:
+    return _wrap(text, f"{name:<{_LABEL}}", " " * _LABEL)
+
+
+def _wrap(text: str, first: str, following: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=following, break_on_hyphens=False)

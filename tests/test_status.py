@@ -1,0 +1,330 @@
+"""The one-screen view, its JSON, and the nodes' lines: of an infrastructure in any state, and of clusters that run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+
+from satcomp_infra import automatic_stop
+from satcomp_infra.aws import Aws
+from satcomp_infra.screen import WIDTH, span
+from satcomp_infra.stack import _STATES, State
+from satcomp_infra.status import look
+
+from .conftest import ACCOUNT, REGION
+from .local_cluster import REAL, ROOT, SLEEP, LocalCluster, eventually, running
+from .test_states import Status
+from .test_terminal import Screen
+from .typing_commands import PROJECT, Answer, create, run
+
+HEALTHY = r"""Project         team/solver_1, cloud track, in us-east-1 of account 123456789012
+Infrastructure  ready \(job-queue-team-solver-1, CREATE_COMPLETE\)
+Machines        2 of 2 wanted \(m6i\.4xlarge\)
+  i-[0-9a-f]{17} us-east-1a      running       +\d+ (s|min)  0\.78 USD/h
+  i-[0-9a-f]{17} us-east-1a      running       +\d+ (s|min)  0\.78 USD/h
+Services        leader 1 running, 0 pending, 1 desired
+                worker 1 running, 0 pending, 1 desired
+Nodes           as they say of themselves
+  leader  127[\d.]+ +READY  \d s ago
+  worker  127[\d.]+ +READY  \d s ago
+Jobs            2 waiting, 0 being solved, 0 given up
+Automatic stop  NONE! To stop the machines: ./update_instances --option shutdown
+Cost            1\.57 USD per hour; 0\.\d\d USD since these machines were started
+                \(prices of us-east-1\)
+
+All is well\.
+"""
+
+
+def status(*words: str) -> Answer:
+    answer = run("status", *words)
+    assert "--json" in words or all(len(line) <= WIDTH for line in answer.out.splitlines())
+    return answer
+
+
+class TestWithoutACluster:
+    """Against moto, in this process."""
+
+    pytestmark = pytest.mark.usefixtures("aws")
+
+    def test_what_is_not_there_is_an_error(self) -> None:
+        for words in ((), ("--logs", "leader"), ("--watch",)):
+            answer = status(*words)
+            assert answer.code == 1
+            assert answer.out == ""
+            assert "There is no infrastructure of " in answer.err
+
+    def test_several_projects_have_to_be_told_apart(self) -> None:
+        assert create(project="one").code == 0
+        boto3.client("cloudformation").create_stack(
+            StackName="job-queue-two",
+            TemplateBody='{"Resources": {"Q": {"Type": "AWS::SQS::Queue"}}}',
+            Tags=[{"Key": "satcomp-infrastructure:project", "Value": "two"}],
+        )
+        assert "Say which one you mean, for example: --project one" in status().err
+
+    def test_an_infrastructure_in_any_state(self) -> None:
+        said = {
+            State.READY: (0, "All is well."),
+            State.BUSY: (0, " at the moment (job-queue-team-solver-1,"),
+            State.BROKEN: (1, f"\n  Remove what is there: ./delete-solver-infrastructure --project {PROJECT}\n"),
+            State.ABSENT: (1, "There is no infrastructure of "),
+        }
+        assert create().code == 0
+        statuses = [(status, state) for state in said for status in _STATES[state][:3]]  # deleted last
+        for number, (text, state) in enumerate(statuses):
+            Status(text)
+            answer = status(*(("--project", PROJECT) if number % 2 else ()))
+            assert answer.code == said[state][0], text
+            assert said[state][1] in answer.out + answer.err, text
+            if state is not State.ABSENT and text == _STATES[state][0]:
+                shown = json.loads(status("--json").out)
+                assert shown["infrastructure"]["status"] == text
+                assert shown["well"] is (answer.code == 0)
+                kinds = [found["kind"] for found in shown["findings"]]
+                assert kinds == (["infrastructure-broken"] if state is State.BROKEN else [])
+
+    @pytest.mark.parametrize(
+        ("text", "doing"),
+        [("CREATE_IN_PROGRESS", "created"), ("DELETE_IN_PROGRESS", "deleted"), ("UPDATE_IN_PROGRESS", "updated")],
+    )
+    def test_what_is_being_done_is_told(self, text: str, doing: str) -> None:
+        assert create().code == 0
+        Status(text)
+        assert f"\nInfrastructure  is being {doing} at the moment (job-queue-team-solver-1,\n" in status().out
+
+    def test_a_stack_of_another_version_is_named(self) -> None:
+        boto3.client("cloudformation").create_stack(
+            StackName="job-queue-two",
+            TemplateBody='{"Resources": {"Q": {"Type": "AWS::SQS::Queue"}}}',
+            Tags=[{"Key": "satcomp-infrastructure:project", "Value": "two"}],
+        )
+        answer = status()
+        assert answer.code == 1
+        assert "is not one that this version made" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--follow"], "--follow goes with --logs"),
+        (["--since", "5m"], "--since goes with --logs"),
+        (["--logs", "nobody"], "'leader', 'worker'"),
+        (["--logs", "leader", "--since", "5"], "write for example 90s, 15m or 8h"),
+        (["--watch", "--json"], "nly one of --watch, --json and --logs"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run("status", *words)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.4, "0 s"), (59, "59 s"), (60, "1 min"), (3599, "59 min"), (11100, "3 h 5 min"), (3600 * 52, "2 d 4 h")],
+)
+def test_a_time_span_is_told_in_short(seconds: float, said: str) -> None:
+    assert span(seconds) == said
+
+
+@pytest.fixture(scope="module")
+def module_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    with running(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(module_cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch) -> LocalCluster:
+    for name, value in module_cluster.local.environment().items():
+        monkeypatch.setenv(name, value)
+    module_cluster.clear()
+    return module_cluster
+
+
+def test_an_infrastructure_in_which_nothing_runs_is_well(cluster: LocalCluster) -> None:
+    answer = status()
+    assert answer.code == 0
+    assert "Machines        none: nothing costs money per hour\n" in answer.out
+    assert "NONE!" not in answer.out
+    assert answer.out.endswith("\nAll is well.\n")
+
+
+def test_a_healthy_cluster_on_one_screen_and_as_json(cluster: LocalCluster) -> None:
+    cluster.local.set_faults(calls=[{"calls": "sqs.ReceiveMessage", "failure": "unavailable"}])
+    cluster.nodes_do(REAL, REAL)
+    queue = cluster.infrastructure.job_queue
+    for _ in range(2):
+        cluster.local.client("sqs").send_message(QueueUrl=queue, MessageBody="{}")
+    cluster.run(1, 1)
+    eventually(lambda: status().out.count(" READY ") == 2)
+    answer = status()
+    assert answer.err == ""
+    assert answer.code == 0
+    assert re.fullmatch(HEALTHY, answer.out), answer.out
+
+    shown: dict[str, Any] = json.loads(status("--json").out)
+    assert shown["well"] is True
+    assert shown["findings"] == []
+    assert shown["services"]["worker"] == {"desired": 1, "pending": 0, "running": 1}
+    assert [node["status"] for node in shown["nodes"]] == ["READY", "READY"]
+    assert {node["machine"] for node in shown["nodes"]} == {machine["id"] for machine in shown["machines"]}
+    assert shown["queues"] == {"waiting": 2, "taken": 0, "given_up": 0}
+    assert shown["cost"]["per_hour"] == pytest.approx(2 * 0.784, abs=0.001)
+    cluster.local.client("sqs").purge_queue(QueueUrl=queue)
+
+
+def test_a_broken_cluster_says_what_is_wrong_and_what_to_do(cluster: LocalCluster) -> None:
+    cluster.nodes_do("echo boom; exit 3")
+    cluster.local.set_faults(missing_images=["worker"])
+    automatic_stop.put(cluster.aws, cluster.infrastructure.auto_scaling_group, 2 * 3600 + 90)
+    cluster.start(1, 1)
+    eventually(lambda: "| boom" in status().out and "repository" in status().out)
+    answer = status()
+    assert answer.code == 1
+    assert re.search(r"^Automatic stop  at \d\d:\d\d, in 2 h 1 min$", answer.out, re.MULTILINE)
+    wrong = answer.out.partition("\nWhat is wrong:\n")[2]
+    assert re.search(r"^- The leader ended by itself after [\d.]+ s with exit code 3", wrong)
+    assert "\n    | boom\n" in wrong
+    assert f"\n  Push it: ./push-ecr --project {PROJECT} --worker WORKER_IMAGE\n" in wrong
+    shown = json.loads(status("--json").out)
+    assert {"image-missing", "node-crashes"} <= {found["kind"] for found in shown["findings"]}
+    automatic_stop.remove(cluster.aws, cluster.infrastructure.auto_scaling_group)
+
+
+def test_a_node_that_is_silent_is_said_to_be(cluster: LocalCluster) -> None:
+    cluster.run(1)
+    item = {"nodeId": "x", "nodeIp": "10.0.0.1", "nodeType": "LEADER", "status": "BUSY", "jobId": "0123-4567"}
+    attributes = {name: {"S": value} for name, value in item.items()}
+    attributes["instanceId"] = {"S": cluster.cluster.instances()[0]}
+    attributes["lastModified"] = {"N": str(int(time.time()) - 130)}
+    cluster.local.client("dynamodb").put_item(TableName="SatCompNodeManifest", Item=attributes)
+    answer = status()
+    assert answer.code == 1
+    assert "\n  leader  10.0.0.1        BUSY   SILENT for 2 min  job 0123-4567\n" in answer.out
+    assert "The leader at 10.0.0.1 has not been heard of for 2 min" in answer.out
+
+
+def test_machines_of_a_large_cluster_are_counted(cluster: LocalCluster) -> None:
+    cluster.local.set_faults(slow_boot=1000)
+    cluster.start(1, 11)
+    eventually(lambda: len(cluster.cluster.instances()) == 12)
+    answer = status()
+    assert answer.code == 0
+    assert "Machines        12 of 12 wanted" in answer.out
+    assert "\n  and 4 more\n" in answer.out
+    assert len(json.loads(status("--json").out)["machines"]) == 12
+
+
+def test_the_screen_takes_about_as_long_as_its_slowest_call(cluster: LocalCluster) -> None:
+    cluster.run(1)
+    seconds = 0.2
+    session = boto3.Session()
+    aws = Aws(session)
+    look(aws, None)  # makes the clients
+    for client in aws._clients.values():
+        client.meta.events.register("before-send", lambda **_: time.sleep(seconds))
+    cluster.local.forget_calls()
+    started = time.monotonic()
+    look(aws, None)
+    taken = time.monotonic() - started
+    calls = sum(cluster.local.calls().values())
+    assert calls >= 12
+    # Finding the stack, and then the longest row of calls that need each other's answers: two or three.
+    assert taken < calls * seconds * 0.6
+
+
+def test_lines_of_all_nodes_are_merged_by_time(cluster: LocalCluster) -> None:
+    talk = "for n in 1 2 3; do echo line $n of $1; sleep 0.3; done; " + SLEEP
+    cluster.nodes_do(talk, talk)
+    cluster.run(1, 2)
+    answer = eventually(lambda: a if (a := run("status", "--logs", "worker")).out.count("line 3") >= 2 else None)
+    assert answer.code == 0
+    lines = [line.split(" ", 2) for line in answer.out.splitlines()]
+    assert {text for _, _, text in lines[-6:]} == {f"line {n} of worker" for n in (1, 2, 3)}
+    assert len({node for _, node, _ in lines[-6:]}) == 2
+    assert [time for time, _, _ in lines] == sorted(time for time, _, _ in lines)
+    assert "of leader" not in answer.out
+    assert "line" in run("status", "--logs", "leader", "--since", "1m").out
+    time.sleep(1.1)
+    assert run("status", "--logs", "leader", "--since", "0.1s").out == ""
+
+
+def program(cluster: LocalCluster, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, ROOT / "show_status", *words],
+        env={**os.environ, **cluster.local.environment()},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_lines_are_followed_until_ctrl_c(cluster: LocalCluster) -> None:
+    cluster.nodes_do(f"for n in $(seq 1000); do echo line $n {os.getpid()}; sleep 0.2; done")
+    cluster.run(1)
+    with program(cluster, "--logs", "leader", "--follow", "--since", "20s") as following:
+        assert following.stdout is not None
+        lines = iter(following.stdout)
+        mine = (line for line in lines if f"{os.getpid()}" in line)
+        seen = [next(mine) for _ in range(10)]
+        following.send_signal(signal.SIGINT)
+        _, err = following.communicate(timeout=20)
+    assert (following.returncode, err) == (0, "")
+    assert [line.split()[3] for line in seen] == [str(n) for n in range(1, 11)]
+
+
+def test_watching_without_a_terminal_prints_screen_after_screen(cluster: LocalCluster) -> None:
+    with program(cluster, "--watch", "0.2s") as watching:
+        assert watching.stdout is not None
+        ends = (line for line in iter(watching.stdout) if line == "All is well.\n")
+        next(ends)
+        next(ends)
+        watching.send_signal(signal.SIGINT)
+        _, err = watching.communicate(timeout=20)
+    assert (watching.returncode, err) == (0, "")
+
+
+@pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not installed: apt install tmux")
+def test_watching_redraws_in_place(cluster: LocalCluster) -> None:
+    terminal = Screen(cluster.local.environment())
+    try:
+        terminal.command("show_status", "--watch", "0.3s")
+        terminal.wait_for(r"^Machines +none")
+        cluster.start(1)
+        shown = terminal.wait_for(r"^Machines +1 of 1 wanted")
+        assert shown.count("Project ") == 1
+        cluster.local.set_faults(calls=[{"calls": "*", "failure": "access-denied"}])
+        shown = terminal.wait_for(r"^This is from some time ago, for now: Your AWS user may not call")
+        assert shown.count("Project ") == 1
+        terminal.press("C-c")
+        shown = terminal.wait_for(r"code=0")
+        assert "Traceback" not in shown
+        assert "Stopped by Ctrl-C" not in shown
+    finally:
+        terminal.close()
+
+
+def test_the_stop_in_json_is_a_time(cluster: LocalCluster) -> None:
+    at = automatic_stop.put(cluster.aws, cluster.infrastructure.auto_scaling_group, 3600)
+    shown = json.loads(status("--json").out)
+    assert abs(datetime.fromisoformat(shown["automatic_stop"]) - at) < timedelta(seconds=2)
+    assert datetime.fromisoformat(shown["time"]).tzinfo == UTC
+    assert (shown["account"], shown["region"]) == (ACCOUNT, REGION)
+    automatic_stop.remove(cluster.aws, cluster.infrastructure.auto_scaling_group)
