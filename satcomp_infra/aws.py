@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -182,6 +184,12 @@ def together(*calls: Callable[[], Any]) -> tuple[Any, ...]:
     """Make independent calls at the same time; the results in their order. Raises what the first failing one raises."""
     with ThreadPoolExecutor(len(calls)) as pool:
         return tuple(future.result() for future in [pool.submit(call) for call in calls])
+
+
+def aws_time(response: Any) -> datetime:
+    """When AWS gave an answer, by its own clock, in whole seconds."""
+    said = response["ResponseMetadata"]["HTTPHeaders"].get("date")
+    return parsedate_to_datetime(said).astimezone(UTC) if said else datetime.now(UTC)
 
 
 def error_code(error: ClientError) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from .aws import error_code, error_message, together
+from .aws import aws_time, error_code, error_message, together
 from .project import CLUSTER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from mypy_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef
 
@@ -131,10 +132,10 @@ class Cluster:
                     )
                     surplus -= 1
 
-    def refusals(self) -> list[tuple[str, str]]:
-        """Id and message of the group's latest launches that EC2 refused, newest first (one page of at most 100)."""
+    def refusals(self) -> tuple[datetime, list[tuple[str, str]]]:
+        """Id and message of the latest launches that EC2 refused (one page of at most 100), and AWS's time of now."""
         answer = self._aws.autoscaling.describe_scaling_activities(AutoScalingGroupName=self._group, MaxRecords=100)
-        return [
+        return aws_time(answer), [
             (activity["ActivityId"], activity.get("StatusMessage", ""))
             for activity in answer["Activities"]
             if activity["StatusCode"] == "Failed"

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from .aws import error_code
+from .aws import aws_time, error_code
 from .evidence import ROLES, Activity, Agent, Evidence, Machine, Role, StoppedTask, WaitingJob
 from .fleet import Service
 from .node import manifest
@@ -66,12 +65,6 @@ def _last_shutdown(activities: tuple[Activity, ...]) -> datetime:
     """When the group was without machines last: what went wrong before that is of another setup."""
     ends = [a.end or a.start for a in activities if re.search(r"shrinking the capacity from \d+ to 0\b", a.cause)]
     return max(ends, default=_NEVER)
-
-
-def aws_time(response: Any) -> datetime:
-    """When AWS gave an answer, by its own clock, in whole seconds."""
-    said = response["ResponseMetadata"]["HTTPHeaders"].get("date")
-    return parsedate_to_datetime(said).astimezone(UTC) if said else datetime.now(UTC)
 
 
 def log_group(infrastructure: Infrastructure, role: str) -> str:

@@ -12,13 +12,19 @@ from .progress import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from .fleet import Cluster, Fleet
+    from .known_causes import Finding
     from .progress import Wait
 
 # The stable parts of what Auto Scaling says of a launch that EC2 refused.
 _NO_CAPACITY = re.compile(r"do not have sufficient .* capacity")
 _NOT_OFFERED = re.compile(r"is not supported in your requested Availability Zone")
+_DIAGNOSIS_SECONDS = 3
+"""Between close looks, which take a dozen calls."""
+_HANDLED = {"no-capacity-in-zone", "no-capacity-anywhere", "type-not-in-zone", "quota-exceeded", "too-few-machines"}
+"""Findings of which the start itself makes the most, or that it causes for a moment."""
 _QUOTA = re.compile(r"more vCPU capacity than your current vCPU limit of (?P<limit>\d+)")
 
 
@@ -46,20 +52,32 @@ class StartError(SatcompError):
 class Start:
     """The way from one size to another. `zones` are (name, subnet) of the zones to try, in order.
 
-    Where machines run already, theirs is the only zone: nodes of one cluster stay together.
+    Where machines run already, theirs is the only zone: nodes of one cluster stay together. `diagnose` finds out what
+    is wrong with the cluster, counting only what has happened since a time.
     """
 
-    def __init__(self, cluster: Cluster, before: Fleet, size: Size, zones: list[tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        before: Fleet,
+        size: Size,
+        zones: list[tuple[str, str]],
+        diagnose: Callable[[datetime], list[Finding]],
+    ) -> None:
         self._cluster = cluster
         self._size = size
         self._before = before
         self._zones = zones
         self._tried: list[str] = []
         self._seen: set[str] = set()
+        self._diagnose = diagnose
+        self._told: set[str] = set()
+        self._diagnosed_at = 0.0
 
     def begin(self) -> None:
         """Ask AWS for the new size; returns at once, except where nodes have to go first."""
-        self._seen = {activity for activity, _ in self._cluster.refusals()}
+        self._since, earlier = self._cluster.refusals()
+        self._seen = {activity for activity, _ in earlier}
         if self._before.instances == 0:
             self._cluster.move(self._zones[0][1])
         self._cluster.resize(self._size.leaders, self._size.workers, keep_machines=self._shrinks)
@@ -90,10 +108,25 @@ class Start:
                 return
             if fleet.instances < self._size.nodes:
                 self._consider_refusals(wait)
+            if wait.elapsed - self._diagnosed_at >= _DIAGNOSIS_SECONDS:
+                self._look_closer(wait)
+                self._diagnosed_at = wait.elapsed
+
+    def _look_closer(self, wait: Wait) -> None:
+        """Tell what is wrong as soon as it can be seen; raise StartError where waiting won't help."""
+        for finding in self._diagnose(self._since):
+            if finding.kind in _HANDLED:
+                continue
+            if finding.fatal:
+                said = "".join(f"\n  | {line}" for line in finding.lines)
+                raise StartError(f"{finding.message}{said}{chr(10) if said else ''}", finding.advice)
+            if finding.message not in self._told:
+                self._told.add(finding.message)
+                wait.event(f"{finding.message} {finding.advice}")
 
     def _consider_refusals(self, wait: Wait) -> None:
         """Take the next zone where this one has no machines to give; raise StartError where none is left."""
-        new = [(activity, message) for activity, message in self._cluster.refusals() if activity not in self._seen]
+        new = [(activity, message) for activity, message in self._cluster.refusals()[1] if activity not in self._seen]
         self._seen.update(activity for activity, _ in new)
         for _, message in new:
             limit = _QUOTA.search(message)

@@ -69,7 +69,12 @@ def running() -> Iterator[LocalCloud]:
 def local(running: LocalCloud) -> Iterator[LocalCloud]:
     yield running
     running.set_faults(
-        zones_without_capacity=None, zones_without_type=None, vcpu_quota=None, calls=None, slow_boot=None
+        missing_images=None,
+        zones_without_capacity=None,
+        zones_without_type=None,
+        vcpu_quota=None,
+        calls=None,
+        slow_boot=None,
     )
     assert shutdown(running).code == 0
 
@@ -183,6 +188,17 @@ def test_what_isn_t_complete_in_time_is_stopped_unless_it_is_to_be_kept(local: L
     shutdown(local)
     answer = typed(local, "instances", "--option", "setup", "--workers", "0", "--timeout", "1s")
     assert answer.code == 1
+    assert "No machine is running." in answer.err
+    assert machines(local) == 0
+
+
+def test_what_waiting_cant_help_ends_the_wait_with_the_reason(local: LocalCloud) -> None:
+    local.set_faults(missing_images=["worker"])
+    started = time.monotonic()
+    answer = typed(local, "instances", "--option", "setup", "--workers", "1", "--timeout", "5m")
+    assert answer.code == 1
+    assert time.monotonic() - started < 60
+    assert f"--project {PROJECT} --worker WORKER_IMAGE" in answer.err
     assert "No machine is running." in answer.err
     assert machines(local) == 0
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .. import automatic_stop, cli, images, prices, quota, template
 from ..aws import together
+from ..diagnosis import diagnose
 from ..errors import Exit, SatcompError, UsageError
 from ..finding import find
 from ..fleet import Cluster
@@ -152,7 +153,7 @@ class _SetUp:
         self.console.when_interrupted = (
             f"Up to {count(size.nodes, 'machine')} may be running, for {hour:.2f} USD per hour. Stop them: {SHUTDOWN}"
         )
-        start = Start(self.cluster, before, size, zones)
+        start = Start(self.cluster, before, size, zones, lambda since: diagnose(self.aws, self.infrastructure, since))
         start.begin()
         if self.args.no_wait:
             self.console.result(f"AWS has been asked for {size}. They cost money until you type: {SHUTDOWN}")
