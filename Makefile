@@ -13,7 +13,7 @@ rehearse: .venv
 	$(BIN)/python rehearse $(ARGS)
 
 test: .venv/ready-test
-	$(BIN)/pytest -n auto $(ARGS)
+	$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 lint: .venv/ready-test
 	$(BIN)/ruff check .

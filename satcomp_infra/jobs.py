@@ -156,8 +156,8 @@ class Result:
     """How a job ended, as stored in result.json.
 
     Times are epoch seconds; `wall_seconds` is the solver's own wall-clock time, `cpu_seconds` the CPU time of all its
-    processes on the leader's machine, `peak_memory_mib` the most memory that they had at a time (looked at each second;
-    exact where there is one process); 0 where that is not known. `reason` says, where the verdict is ERROR (or asks
+    processes on the leader's machine, `peak_memory_mib` the most memory that they had there at a time (looked at once a
+    second; exact for one large process; 0 where it is not known). `reason` says, where the verdict is ERROR (or asks
     for one), what happened, in words. `node` is the leader's address, `workers` those of its workers. `files` is the
     S3 prefix that holds the run's files.
     """

@@ -47,9 +47,9 @@ def follow(
         if stack is None:
             raise SatcompError(f"Stack {stack_id} is gone, and CloudFormation doesn't know it any more.")
         for event in operation.new(_events(aws, stack_id)):
-            operation.note(event)
+            is_news = operation.note(event)
             # A person sees at the bottom what is being worked on; a log gets a line for each event.
-            if _is_end(event) or not wait.console.interactive:
+            if is_news and (_is_end(event) or not wait.console.interactive):
                 wait.event(f"{operation.progress:>6}  {_line(event)}")
         wait.draw(operation.status, operation.done)
         if stack.state is not State.BUSY:
@@ -102,8 +102,8 @@ class _Operation:
         self._seen.update(event["EventId"] for event in fresh)
         return fresh[::-1]
 
-    def note(self, event: Any) -> None:
-        """Take an event into account."""
+    def note(self, event: Any) -> bool:
+        """Take an event into account. False where it says only once more that something is under way."""
         name, status, reason = (
             event["LogicalResourceId"],
             event["ResourceStatus"],
@@ -117,13 +117,15 @@ class _Operation:
             what = "the stack" if of_the_stack else f"{name} ({event['ResourceType']})"
             self.cause = f"{what}: {reason.rstrip('.') or status}"
         if of_the_stack:
-            return
+            return True
         if status.endswith("_IN_PROGRESS"):
+            known = name in self._under_way
             self._under_way[name] = None
-        else:
-            self._under_way.pop(name, None)
+            return not known
+        self._under_way.pop(name, None)
         if status.endswith("_COMPLETE"):
             self._done.add(name)
+        return True
 
 
 def _is_of_the_stack(event: Any) -> bool:

@@ -239,14 +239,15 @@ def _check_images(infrastructure: Infrastructure, wanted: list[str], there: set[
 
 def stop_all(cluster: Cluster, console: Console, timeout: float) -> None:
     """Stop all nodes, and wait until EC2 has no machine of the cluster any more."""
+    total = len(cluster.instances())
     cluster.stop()
     left = cluster.instances()
-    if not left:
+    if not total and not left:
         return
     console.when_interrupted = (
         "The machines are being stopped, and AWS goes on with that; to see that none is left, type the same again."
     )
-    total = len(left)
+    total = max(total, len(left))
 
     def late() -> SatcompError:
         return SatcompError(

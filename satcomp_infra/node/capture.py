@@ -11,7 +11,8 @@ from .background import background
 from .files import MAX_FILE_BYTES, gap
 
 _PIECE_BYTES = 256 * 1024
-_END_SECONDS = 1.0
+_PATIENCE = 30.0
+"""Seconds for the last piece to be written, on a slow file system."""
 
 
 class Capture:
@@ -22,9 +23,10 @@ class Capture:
     `fault` says why something is missing, if it is.
     """
 
-    def __init__(self, path: Path, limit: int = MAX_FILE_BYTES) -> None:
-        """Raises OSError where the file can't be made."""
+    def __init__(self, path: Path, limit: int = MAX_FILE_BYTES, patience: float = _PATIENCE) -> None:
+        """Raises OSError where the file can't be made. After `patience` seconds, the end is no longer waited for."""
         self.fault = ""
+        self._patience = patience
         self._name = path.name
         self._half = limit // 2
         self._file = path.open("wb", buffering=0)
@@ -35,9 +37,10 @@ class Capture:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Wait for the last piece. Something that could not be killed may keep the pipe open: then not for long."""
+        """Wait for the last piece. Something that could not be killed may keep the pipe open: then not for ever."""
         os.close(self.writer)
-        wait([self._done], timeout=_END_SECONDS)
+        if not wait([self._done], timeout=self._patience).done:
+            self.fault = f"{self._name} is not complete: it is still being written."
 
     def _copy(self, reader: int) -> None:
         written, skipped, last = 0, 0, bytearray()

@@ -55,9 +55,14 @@ class JobDirectory:
         """Remove what was put away. What can't be removed is left, and logged."""
         for path in self._away:
             # A solver may have put anything in its place, and nested it more deeply than Python's rmtree can follow.
-            removal = subprocess.run(["rm", "-rf", "--", path], stderr=subprocess.PIPE, text=True, check=False)
+            try:
+                removal = subprocess.run(["rm", "-rf", "--", path], stderr=subprocess.PIPE, text=True, check=False)
+            except OSError as error:
+                self._log.warning("the directory %s can't be removed: %s", path, error)
+                continue
             if removal.returncode:
-                self._log.warning("the directory %s can't be removed completely: %s", path, removal.stderr.strip())
+                left = removal.stderr.partition("\n")[0]
+                self._log.warning("the directory %s can't be removed completely: %s", path, left)
 
     def _unique(self) -> Path:
         return self.path.with_name(f".{self.path.name}-{uuid.uuid4().hex}")

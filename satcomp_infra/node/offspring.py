@@ -156,7 +156,9 @@ class Offspring:
     def _add(self, used: struct_rusage) -> None:
         """Add what a process has used; the kernel has added those that it has waited for itself."""
         self._cpu_seconds += used.ru_utime + used.ru_stime
-        self._peak_memory = max(self._peak_memory, used.ru_maxrss * 1024)
+        # Until it becomes its own program, a new process counts as large as the one that has started it: this one.
+        if used.ru_maxrss > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss:
+            self._peak_memory = max(self._peak_memory, used.ru_maxrss * 1024)
 
 
 def _ended_child() -> int:

@@ -45,10 +45,11 @@ def test_who_prints_goes_on_where_there_is_no_space_left(tmp_path: Path) -> None
 
 
 def test_who_keeps_the_pipe_open_does_not_hold_up_the_node(tmp_path: Path) -> None:
-    with Capture(tmp_path / "file") as capture:
+    with Capture(tmp_path / "file", patience=0.05) as capture:
         kept = os.dup(capture.writer)
         os.write(kept, b"so far")
     assert (tmp_path / "file").read_bytes() == b"so far"
+    assert capture.fault == "file is not complete: it is still being written."
     os.close(kept)
 
 

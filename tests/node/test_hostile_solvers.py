@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -70,38 +69,20 @@ def processes_in(competition: Path) -> set[int]:
 @pytest.mark.parametrize(
     ("program", "verdict", "reason"),
     [
-        pytest.param("exec 1>&- 2>&-; exit 10", "SAT", "", id="closes its outputs"),
-        pytest.param("cat; read word; exit 20", "UNSAT", "", id="reads its empty input"),
+        pytest.param("exec 1>&- 2>&-; cat; read word; exit 10", "SAT", "", id="closes its outputs, reads its input"),
         pytest.param('cd /; rm -rf "$1"; exit 10', "SAT", "", id="removes its directory"),
         pytest.param('rm -rf "$1"; echo x > "$1"; exit 10', "SAT", "", id="makes a file of its directory"),
-        pytest.param(
-            "mkfifo solver_out.json; exit 20", "UNSAT", "can't be read: it is not a file", id="pipe as report"
-        ),
-        pytest.param(f"mkfifo stdout.log; {REPORT}", "SAT", "", id="pipe as stdout"),
-        pytest.param(
-            f"rm {CAPTURED_STDOUT}; mkfifo {CAPTURED_STDOUT}; echo hello; exit 20", "UNSAT", "", id="pipe as capture"
-        ),
-        pytest.param("printf '\\377\\376\\0garbage' > solver_out.json; exit 20", "UNSAT", "is not JSON", id="garbage"),
-        pytest.param("head -c 3000000 /dev/zero > solver_out.json; exit 20", "UNSAT", "is larger than", id="huge"),
-        pytest.param(
-            "echo '{\"return_code\": NaN}' > solver_out.json; exit 20", "UNSAT", "is no number", id="no number"
-        ),
+        pytest.param("mkfifo solver_out.json; exit 20", "UNSAT", "it is not a file", id="pipe as report"),
+        pytest.param(f"rm {CAPTURED_STDOUT}; mkfifo {CAPTURED_STDOUT} stdout.log; {REPORT}", "SAT", "", id="pipes"),
         pytest.param(
             f"{PYTHON}open('solver_out.json', 'w').write('{{\"a\":' * 300 + '1' + '}}' * 300)\nsys.exit(20)",
             "UNSAT",
             "nested more than",
-            id="deep",
-        ),
-        pytest.param(
-            f"{PYTHON}open('solver_out.json', 'w').write('[' * 900000)\nsys.exit(20)", "UNSAT", "JSON", id="bottomless"
+            id="deep report",
         ),
         pytest.param(
             f"{PYTHON}for _ in range(1500):\n    os.mkdir('d')\n    os.chdir('d')\nsys.exit(10)", "SAT", "", id="digs"
         ),
-        pytest.param(
-            "echo 's SATISFIABLE'; echo 's UNSATISFIABLE'; exit 10", "ERROR", "contradicts", id="both answers"
-        ),
-        pytest.param("echo 's SATISFIABLE'; exit 20", "ERROR", "contradicts itself: exit code 20", id="wrong code"),
     ],
 )
 def test_whatever_a_solver_leaves_there_is_a_verdict(
@@ -115,10 +96,6 @@ def test_whatever_a_solver_leaves_there_is_a_verdict(
     "program",
     [
         pytest.param(f"ln -s ../../competition/secret stdout.log; {REPORT}", id="link"),
-        pytest.param(f"ln -s /proc/self/environ stdout.log; {REPORT}", id="link into proc"),
-        pytest.param(f"ln -s ../../competition x; {REPORT.replace('/stdout.log', '/x/secret')}", id="directory's link"),
-        pytest.param(REPORT.replace("'$1'/stdout.log", "../../competition/secret"), id="path"),
-        pytest.param(f"rm {CAPTURED_STDOUT}; ln -s ../../competition/secret {CAPTURED_STDOUT}; exit 10", id="capture"),
         pytest.param(
             'cd ..; mkdir ../other; cp ../competition/secret ../other/captured_stdout.log; rm -rf "$1"; '
             'ln -s ../other "$1"; exit 10',
@@ -132,13 +109,8 @@ def test_what_lies_elsewhere_is_neither_read_nor_published(
     job_id = solve(program)
     assert cloud.result(job_id).verdict == Verdict.SAT  # the secret says something else
     kept = [cloud.stored(job_id, name) for name in ("stdout", "stderr", CAPTURED_STDOUT)]
-    assert not [text for text in kept if text and (b"do not tell" in text or b"AWS" in text)]
+    assert not [text for text in kept if text and b"do not tell" in text]
     assert (leader.competition / "secret").exists()
-
-
-def test_a_link_within_the_directory_is_as_good_as_a_file(solve: Callable[..., str], cloud: Cloud) -> None:
-    job_id = solve(f"mkdir run; echo 's SATISFIABLE' > run/1; ln -s run/1 stdout.log; {REPORT}")
-    assert cloud.stored(job_id, "stdout") == b"s SATISFIABLE\n"
 
 
 def test_a_fork_bomb_is_put_out(solve: Callable[..., str], cloud: Cloud) -> None:
@@ -227,9 +199,3 @@ def test_the_kernel_is_told_whom_to_kill_first(leader: Node, solve: Callable[...
     job_id = solve("cat /proc/self/oom_score_adj; ulimit -c; exit 10")
     assert cloud.stored(job_id, "stdout") == b"1000\n0\n"
     assert Path(f"/proc/{leader.pid}/oom_score_adj").read_text() == Path("/proc/self/oom_score_adj").read_text()
-
-
-def test_odd_reports_are_stored_as_they_are(solve: Callable[..., str], cloud: Cloud) -> None:
-    odd = {"return_code": 10, "artifacts": [], "\ud800": "\0", "big": 10**300}
-    job_id = solve(f"cat > solver_out.json <<'END'\n{json.dumps(odd)}\nEND\nexit 10")
-    assert cloud.result(job_id).solver_output == odd

@@ -132,11 +132,6 @@ def test_messages_of_all_years_are_jobs(leader: Node, cloud: Cloud, problem: S3U
         ('{"s3_uri": "x"}', "'x' is not an S3 location"),
         ('{"s3_uri": "s3://team-bucket/\\ud800"}', "is not text"),
         (f'{{"s3_uri": "s3://team-bucket/{"x" * 500_000}"}}', "500000 bytes"),
-        (f'{{"s3_uri": {{"a": "{"x" * 500_000}"}}}}', "not an object"),
-        ('{"s3_uri": "s3://bkt/k", "num_workers": 1e400}', "not Infinity"),
-        (f'{{"s3_uri": "s3://bkt/k", "num_workers": {"9" * 5000}}}', "not JSON"),
-        (f'{{"s3_uri": "s3://bkt/k", "num_workers": -{"9" * 4000}}}', "not -9999"),
-        ("[" * 100_000, "not JSON"),
     ],
     ids=lambda text: text[:40],
 )
@@ -169,7 +164,7 @@ def test_a_problem_that_can_not_be_had_is_an_error(
 
 @pytest.mark.parametrize(
     "name",
-    ["a b+c%20&=.cnf", "../../up.cnf", "folder/", "größe – 大きい.cnf", "x" * 300 + ".cnf.gz", "-rf", "'\"$(id)`"],
+    ["a b+c%20&=.cnf", "../../up.cnf", "folder/", "größe – 大きい.cnf", "x" * 300 + ".cnf.gz"],
     ids=lambda name: name[:10],
 )
 def test_a_problem_may_have_any_name(leader: Node, cloud: Cloud, name: str) -> None:

@@ -158,12 +158,6 @@ def test_artifacts_that_are_not_there_are_replaced_by_the_captured_output(tmp_pa
         assert "'s UNSATISFIABLE'" in verdict(tmp_path, 10).reason
 
 
-def test_relative_artifacts_lie_in_the_jobs_directory(tmp_path: Path) -> None:
-    (tmp_path / "out").write_text(SAT)
-    (tmp_path / "solver_out.json").write_text('{"return_code": 10, "artifacts": {"stdout_path": "out"}}')
-    assert Outputs.read(tmp_path).stdout == tmp_path / "out"
-
-
 def test_captured_output_beside_a_solvers_own_is_kept_if_there_is_any(tmp_path: Path) -> None:
     report(tmp_path, 10, SAT)
     (tmp_path / CAPTURED_STDOUT).write_text("")

@@ -14,5 +14,5 @@ def eventually(look: Callable[[], T], what: str, within: float = 10.0) -> T:
     deadline = time.monotonic() + within
     while not (seen := look()):
         assert time.monotonic() < deadline, f"not within {within:g} s: {what}"
-        time.sleep(0.03)
+        time.sleep(0.05)
     return seen
