@@ -157,8 +157,20 @@ class Offspring:
         """Add what a process has used; the kernel has added those that it has waited for itself."""
         self._cpu_seconds += used.ru_utime + used.ru_stime
         # Until it becomes its own program, a new process counts as large as the one that has started it: this one.
-        if used.ru_maxrss > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss:
+        if used.ru_maxrss > _own_peak_kib():
             self._peak_memory = max(self._peak_memory, used.ru_maxrss * 1024)
+
+
+def _own_peak_kib() -> int:
+    """The most memory that this process has had since it became this program, in KiB (VmHWM of proc_pid_status(5)).
+
+    Not its ru_maxrss, which counts the program before that, too: whatever has started this one.
+    """
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _ended_child() -> int:
