@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .bucket_owner import ANOTHERS, expect_owner
 from .errors import SatcompError, UsageError
+from .node.background import all_done, background
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -181,9 +181,13 @@ def together(first: Callable[[], A], second: Callable[[], B], third: Callable[[]
 
 
 def together(*calls: Callable[[], Any]) -> tuple[Any, ...]:
-    """Make independent calls at the same time; the results in their order. Raises what the first failing one raises."""
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return tuple(future.result() for future in [pool.submit(call) for call in calls])
+    """Make independent calls at the same time; the results in their order, once all are done.
+
+    Raises what the first failing one raises. Ctrl-C ends the wait at once, whatever a call is waiting for.
+    """
+    futures = [background(call) for call in calls]
+    all_done(*futures)
+    return tuple(future.result() for future in futures)
 
 
 def aws_time(response: Any) -> datetime:
@@ -205,9 +209,21 @@ def error_message(error: ClientError) -> str:
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
 _UNKNOWN_KEY = ("InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "AuthFailure")
 _REFUSED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "AuthorizationError")
+_SERVER_ERROR = 500
 _THROTTLED = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException", "SlowDown")
 _SQUATTED = "Where 'aws s3 ls' doesn't list the bucket, somebody else has its name: choose another project name."
 _LOG_IN = "Log in again (aws sso login, or put new keys into your profile), or choose another one with --profile."
+
+
+def passing(error: Exception) -> str:
+    """In words, an error of AWS that may pass by itself: no connection, throttling, AWS's own trouble. Else empty."""
+    from botocore import exceptions as aws
+
+    if isinstance(error, aws.ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        may_pass = error_code(error) in _THROTTLED or status >= _SERVER_ERROR
+        return str(in_words(error).message) if may_pass else ""
+    return in_words(error).message if isinstance(error, aws.ConnectionError | aws.HTTPClientError) else ""
 
 
 def in_words(error: BotoCoreError | ClientError) -> SatcompError:

@@ -146,6 +146,8 @@ def main(module: str, argv: Sequence[str] | None = None, console: Console | None
         except Exception as error:  # noqa: BLE001 - the one boundary: what isn't expected is reported as such
             failure = _in_words(error)
             _report(console, failure, debug=debug, prog=parser.prog)
+            if failure is not error and console.when_interrupted:  # not a failure that the command itself has told of
+                console.error(console.when_interrupted)
             return failure.exit_code
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == __package__:

@@ -12,12 +12,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from mypy_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef
+    from mypy_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef, InstanceTypeDef
 
     from .aws import Aws
     from .stack import Infrastructure
 
 _GONE = ("ServiceNotFoundException", "ServiceNotActiveException", "ClusterNotFoundException")
+_ENDED_AT_A_TIME = 20
+"""Machines that are ended one by one between two looks: Auto Scaling has no call for several."""
+_PAGE = 1000
+"""Instances that one call describes at most (EC2's service model); asked for without a page size, EC2 is throttled
+sooner (EC2 Developer Guide, request throttling)."""
 _NOT_GONE = ["pending", "running", "shutting-down", "stopping", "stopped"]
 
 
@@ -28,9 +33,6 @@ class Service:
     desired: int
     pending: int
     running: int
-
-    def __str__(self) -> str:
-        return f"{self.running} of {self.desired}"
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ class Fleet:
     """Machines that have joined the cluster, so that tasks can be placed on them."""
     leaders: Service
     workers: Service
+
+    @property
+    def booting(self) -> int:
+        """Machines that EC2 has started or is starting, and that have not joined the cluster yet."""
+        return max(self.instances - self.registered, 0)
 
     @property
     def running(self) -> int:
@@ -112,25 +119,39 @@ class Cluster:
             lambda: self._set_service(self._worker_service, workers),
         )
 
+    def want_no_more(self, wanted: int) -> None:
+        """Ask for no machine beyond those that are there, or `wanted` where that is more: none is ended by this."""
+        group = self._describe_group()
+        if group is None:
+            return
+        there = sum(_stays(instance) for instance in group["Instances"])
+        if group["DesiredCapacity"] > max(there, wanted):
+            self._set_group(max(there, wanted))
+
     def end_idle_machines(self, wanted: int) -> None:
-        """End machines on which no node runs, until `wanted` are left."""
+        """End machines on which no node runs, until `wanted` are left; at most a few at a time: call it again."""
         group = self._describe_group()
         surplus = group["DesiredCapacity"] - wanted if group else 0
-        if surplus <= 0:
+        if group is None or surplus <= 0:
             return
-        client = self._aws.ecs
-        pages = client.get_paginator("list_container_instances").paginate(cluster=self._cluster)
-        for page in pages:
+        tasks = self._tasks_by_machine()
+        idle = [i["InstanceId"] for i in group["Instances"] if _stays(i) and not tasks.get(i["InstanceId"])]
+        idle.sort(key=tasks.__contains__)  # first those that have not even joined the cluster
+        for machine in idle[: min(surplus, _ENDED_AT_A_TIME)]:
+            self._aws.autoscaling.terminate_instance_in_auto_scaling_group(
+                InstanceId=machine, ShouldDecrementDesiredCapacity=True
+            )
+
+    def _tasks_by_machine(self) -> dict[str, int]:
+        """How many tasks run or are being started on each machine that has joined the cluster."""
+        client, found = self._aws.ecs, {}
+        for page in client.get_paginator("list_container_instances").paginate(cluster=self._cluster):
             arns = page["containerInstanceArns"]
-            if not arns:
-                continue
-            described = client.describe_container_instances(cluster=self._cluster, containerInstances=arns)
-            for machine in described["containerInstances"]:
-                if surplus > 0 and machine["runningTasksCount"] + machine["pendingTasksCount"] == 0:
-                    self._aws.autoscaling.terminate_instance_in_auto_scaling_group(
-                        InstanceId=machine["ec2InstanceId"], ShouldDecrementDesiredCapacity=True
-                    )
-                    surplus -= 1
+            if arns:
+                described = client.describe_container_instances(cluster=self._cluster, containerInstances=arns)
+                for machine in described["containerInstances"]:
+                    found[machine["ec2InstanceId"]] = machine["runningTasksCount"] + machine["pendingTasksCount"]
+        return found
 
     def refusals(self) -> tuple[datetime, list[tuple[str, str]]]:
         """Id and message of the latest launches that EC2 refused (one page of at most 100), and AWS's time of now."""
@@ -170,7 +191,8 @@ class Cluster:
             Filters=[
                 {"Name": "tag:aws:autoscaling:groupName", "Values": [self._group]},
                 {"Name": "instance-state-name", "Values": _NOT_GONE},
-            ]
+            ],
+            PaginationConfig={"PageSize": _PAGE},
         )
         return [i["InstanceId"] for page in pages for r in page["Reservations"] for i in r["Instances"]]
 
@@ -196,6 +218,11 @@ class Cluster:
     def _registered(self) -> int:
         answer = self._aws.ecs.describe_clusters(clusters=[self._cluster])
         return sum(cluster["registeredContainerInstancesCount"] for cluster in answer["clusters"])
+
+
+def _stays(instance: InstanceTypeDef) -> bool:
+    """Whether a group's machine is not on its way out."""
+    return not instance["LifecycleState"].startswith("Terminat")
 
 
 def _unless_gone(change: Callable[[], None], there: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from .aws import aws_time, error_code
 from .evidence import ROLES, Activity, Agent, Evidence, Machine, Role, StoppedTask, WaitingJob
 from .fleet import Service
 from .node import manifest
+from .node.background import background
 from .node.manifest import NodeStatus, NodeType
 
 if TYPE_CHECKING:
@@ -35,30 +35,29 @@ def gather(aws: Aws, infrastructure: Infrastructure, since: datetime | None = No
     What was before all machines were shut down is left out, too. Raises AWS's errors.
     """
     ask = _Questions(aws, infrastructure, since)
-    with ThreadPoolExecutor(7) as pool:
-        group, services, agents = pool.submit(ask.group), pool.submit(ask.services), pool.submit(ask.agents)
-        activities, stopped, nodes = pool.submit(ask.activities), pool.submit(ask.stopped), pool.submit(ask.nodes)
-        instances = pool.submit(ask.instances)
-        desired, there, zones = group.result()
-        now, roles = services.result()
-        tasks, last_words = stopped.result()
-        registered, (seen, waiting) = agents.result(), nodes.result()
-        happened = activities.result()
-        begin = _last_shutdown(happened)
-        return Evidence(
-            now=now,
-            region=aws.region,
-            desired_machines=desired,
-            group_machines=there,
-            group_zones=zones,
-            machines=tuple(_machine(instance, registered) for instance in instances.result()),
-            roles=roles,
-            stopped=tuple(task for task in tasks if task.stopped >= begin),
-            activities=tuple(activity for activity in happened if activity.start >= begin),
-            nodes=seen,
-            last_words=last_words,
-            waiting=waiting,
-        )
+    group, services, agents = background(ask.group), background(ask.services), background(ask.agents)
+    activities, stopped, nodes = background(ask.activities), background(ask.stopped), background(ask.nodes)
+    instances = background(ask.instances)
+    desired, there, zones = group.result()
+    now, roles = services.result()
+    tasks, last_words = stopped.result()
+    registered, (seen, waiting) = agents.result(), nodes.result()
+    happened = activities.result()
+    begin = _last_shutdown(happened)
+    return Evidence(
+        now=now,
+        region=aws.region,
+        desired_machines=desired,
+        group_machines=there,
+        group_zones=zones,
+        machines=tuple(_machine(instance, registered) for instance in instances.result()),
+        roles=roles,
+        stopped=tuple(task for task in tasks if task.stopped >= begin),
+        activities=tuple(activity for activity in happened if activity.start >= begin),
+        nodes=seen,
+        last_words=last_words,
+        waiting=waiting,
+    )
 
 
 def _last_shutdown(activities: tuple[Activity, ...]) -> datetime:
@@ -203,7 +202,8 @@ class _Questions:
             Filters=[
                 {"Name": "tag:aws:autoscaling:groupName", "Values": [self._infrastructure.auto_scaling_group]},
                 {"Name": "instance-state-name", "Values": _NOT_GONE},
-            ]
+            ],
+            PaginationConfig={"PageSize": 1000},  # the most; without a page size EC2 throttles sooner
         )
         found = [instance for page in pages for r in page["Reservations"] for instance in r["Instances"]]
         return sorted(found, key=lambda instance: (instance["LaunchTime"], instance["InstanceId"]))

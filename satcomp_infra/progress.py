@@ -7,14 +7,16 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from .errors import SatcompError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from rich.progress import Progress
+    from .drawing import Drawing
+
+T = TypeVar("T")
 
 FIRST_POLL_SECONDS = 0.3
 SLOWEST_POLL_SECONDS = 3.0
@@ -26,7 +28,8 @@ class Console:
     """Where a command speaks. Clock and sleep come from outside, so that tests need not wait.
 
     `interactive` says whether a person watches standard error: then waits are drawn in place, else told line by line.
-    `when_interrupted` is what the user must know if the command is ended by Ctrl-C at this moment.
+    `when_interrupted` is what the user must know if the command ends at this moment, by Ctrl-C or because AWS can't be
+    asked any more: what goes on without it, and what that costs.
     """
 
     out: TextIO
@@ -35,7 +38,7 @@ class Console:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     when_interrupted: str = ""
-    _progress: Progress | None = field(default=None, repr=False)
+    _drawing: Drawing | None = field(default=None, repr=False)
 
     @classmethod
     def standard(cls) -> Console:
@@ -48,10 +51,8 @@ class Console:
 
     def say(self, text: str = "") -> None:
         """Print a line about what is happening, on standard error."""
-        if self._progress:
-            from rich.text import Text
-
-            self._progress.console.print(Text(text), soft_wrap=True)
+        if self._drawing:
+            self._drawing.say(text)
         else:
             print(text, file=self.err, flush=True)
 
@@ -69,23 +70,14 @@ class Console:
             self.say(f"{text} ...")
             yield wait
             return
-        from rich.console import Console as RichConsole
-        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from .drawing import drawing
 
-        self._progress = Progress(
-            SpinnerColumn("line"),
-            BarColumn(bar_width=16),
-            TimeElapsedColumn(),
-            TextColumn("{task.description}", markup=False),
-            console=RichConsole(file=self.err, highlight=False, markup=False),
-            transient=True,
-        )
         try:
-            with self._progress:
-                wait.task = self._progress.add_task(text, total=total)
+            with drawing(self.err) as self._drawing:
+                self._drawing.begin(text, total)
                 yield wait
         finally:
-            self._progress = None
+            self._drawing = None
 
 
 @dataclass
@@ -95,8 +87,8 @@ class Wait:
     console: Console
     text: str
     total: float | None = None
-    task: int | None = None
     started: float = field(init=False)
+    _trouble: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
         self.started = self.console.clock()
@@ -112,33 +104,47 @@ class Wait:
             self.event(text)
         self.text = text
 
-    def draw(self, text: str, done: float | None = None) -> bool:
-        """Show how far it is, where somebody watches. Returns whether that is so."""
-        progress = self.console._progress
-        if progress is None or self.task is None:
+    def draw(self, text: str, done: float | None = None, details: Sequence[str] = ()) -> bool:
+        """Show how far it is, and lines of details below, where somebody watches. Returns whether that is so."""
+        if self.console._drawing is None:
             return False
-        from rich.progress import TaskID
-
-        progress.update(TaskID(self.task), description=text, completed=done)
+        self.console._drawing.update(text, done, details)
         return True
 
     def event(self, text: str) -> None:
         """Tell of something that happened, with the time since the wait began."""
         self.console.say(f"{minutes(self.elapsed)}  {text}")
 
-    def polls(self, timeout: float, late: Callable[[], SatcompError]) -> Iterator[None]:
-        """Yield for each look at what is waited for, until the caller breaks out of the loop.
+    def looks(self, look: Callable[[], T], timeout: float, late: Callable[[], SatcompError]) -> Iterator[T]:
+        """Look again and again at what is waited for, and yield what is seen, until the caller breaks out of the loop.
 
         The first looks come quickly, later ones up to SLOWEST_POLL_SECONDS apart: most waits end soon on the local
-        cloud, and last minutes in AWS. After `timeout` seconds what `late` gives is raised.
+        cloud, and last minutes in AWS. An error of AWS that may pass by itself is told, once, and the wait goes on.
+        After `timeout` seconds what `late` gives is raised.
         """
         pause = FIRST_POLL_SECONDS
         while True:
-            yield
+            try:
+                seen = look()
+            except Exception as error:  # noqa: BLE001 - raised again where it isn't AWS's
+                self._endure(error)
+            else:
+                self._trouble = ""
+                yield seen
             if self.elapsed >= timeout:
                 raise late()
             self.console.sleep(min(pause, max(timeout - self.elapsed, 0)))
             pause = min(pause * _SLOWING, SLOWEST_POLL_SECONDS)
+
+    def _endure(self, error: Exception) -> None:
+        from .aws import passing
+
+        words = passing(error)
+        if not words:
+            raise error
+        if words != self._trouble:
+            self._trouble = words
+            self.event(f"{words} Trying again.")
 
 
 def minutes(seconds: float) -> str:
@@ -147,11 +153,13 @@ def minutes(seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time span in words, for example `48 s` or `3 min 5 s`."""
+    """A time span in words, for example `48 s`, `3 min 5 s` or `15 min`."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
-    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

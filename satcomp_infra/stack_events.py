@@ -42,11 +42,14 @@ def follow(
             "Type the same command again to go on watching.",
         )
 
-    for _ in wait.polls(timeout, late):
+    def look() -> tuple[Stack | None, list[Any]]:
         stack = describe(aws, stack_id)  # before the events: so none is missed of a stack that is found to be done
+        return stack, operation.new(_events(aws, stack_id)) if stack else []
+
+    for stack, events in wait.looks(look, timeout, late):
         if stack is None:
             raise SatcompError(f"Stack {stack_id} is gone, and CloudFormation doesn't know it any more.")
-        for event in operation.new(_events(aws, stack_id)):
+        for event in events:
             is_news = operation.note(event)
             # A person sees at the bottom what is being worked on; a log gets a line for each event.
             if is_news and (_is_end(event) or not wait.console.interactive):
@@ -54,7 +57,7 @@ def follow(
         wait.draw(operation.status, operation.done)
         if stack.state is not State.BUSY:
             return stack, operation.cause
-    raise AssertionError  # polls() ends by an exception alone
+    raise AssertionError  # looks() ends by an exception alone
 
 
 def settle(aws: Aws, console: Console, busy: Stack, timeout: float) -> tuple[Stack, str]:

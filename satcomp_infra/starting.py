@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING
 
 from . import quota
 from .errors import SatcompError
-from .progress import count
+from .progress import count, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from .fleet import Cluster, Fleet
+    from .fleet import Cluster, Fleet, Service
     from .known_causes import Finding
     from .progress import Wait
 
 # The stable parts of what Auto Scaling says of a launch that EC2 refused.
 _NO_CAPACITY = re.compile(r"do not have sufficient .* capacity")
 _NOT_OFFERED = re.compile(r"is not supported in your requested Availability Zone")
-_DIAGNOSIS_SECONDS = 3
-"""Between close looks, which take a dozen calls."""
+_DIAGNOSIS_SECONDS = 3.0
+_DIAGNOSIS_SECONDS_PER_NODE = 0.02
+"""Between close looks at the cluster: so that their calls per minute stay the same, however large it is."""
 _HANDLED = {"no-capacity-in-zone", "no-capacity-anywhere", "type-not-in-zone", "quota-exceeded", "too-few-machines"}
 """Findings of which the start itself makes the most, or that it causes for a moment."""
 _QUOTA = re.compile(r"more vCPU capacity than your current vCPU limit of (?P<limit>\d+)")
@@ -53,7 +54,7 @@ class Start:
     """The way from one size to another. `zones` are (name, subnet) of the zones to try, in order.
 
     Where machines run already, theirs is the only zone: nodes of one cluster stay together. `diagnose` finds out what
-    is wrong with the cluster, counting only what has happened since a time.
+    is wrong with the cluster, counting only what has happened since a time. `seen` is called with each look at it.
     """
 
     def __init__(
@@ -63,21 +64,27 @@ class Start:
         size: Size,
         zones: list[tuple[str, str]],
         diagnose: Callable[[datetime], list[Finding]],
+        seen: Callable[[Fleet], None],
     ) -> None:
         self._cluster = cluster
         self._size = size
         self._before = before
+        self._fleet = before
         self._zones = zones
         self._tried: list[str] = []
-        self._seen: set[str] = set()
+        self._refused: set[str] = set()
         self._diagnose = diagnose
-        self._told: set[str] = set()
+        self._on_sight = seen
+        self._told: list[str] = []
         self._diagnosed_at = 0.0
+        # A close look takes a dozen calls, and four more for each hundred machines.
+        self._diagnosis_seconds = max(_DIAGNOSIS_SECONDS, size.nodes * _DIAGNOSIS_SECONDS_PER_NODE)
+        self.machine_hours = 0.0
 
     def begin(self) -> None:
         """Ask AWS for the new size; returns at once, except where nodes have to go first."""
         self._since, earlier = self._cluster.refusals()
-        self._seen = {activity for activity, _ in earlier}
+        self._refused = {activity for activity, _ in earlier}
         if self._before.instances == 0:
             self._cluster.move(self._zones[0][1])
         self._cluster.resize(self._size.leaders, self._size.workers, keep_machines=self._shrinks)
@@ -91,26 +98,65 @@ class Start:
 
         Raises StartError where that can't be, or hasn't come about in `timeout` seconds; what runs goes on running.
         """
-        fleet = self._before
-        hours, seen_at = 0.0, wait.elapsed
+        title, seen_at = wait.text, wait.elapsed
 
         def late() -> StartError:
-            return StartError(f"After {timeout / 60:.0f} minutes the cluster isn't complete: {state(fleet)}.")
+            seen = f" What was seen: {self._told[-1]}" if self._told else ""
+            return StartError(f"After {duration(timeout)} the cluster isn't complete: {state(self._fleet)}.{seen}")
 
-        for _ in wait.polls(timeout, late):
-            fleet = self._cluster.look()
-            hours, seen_at = hours + fleet.instances * (wait.elapsed - seen_at) / 3600, wait.elapsed
-            done = min(fleet.instances, self._size.nodes) + min(fleet.registered, self._size.nodes) + fleet.running
-            wait.update(f"{state(fleet)}{f'; {cost(hours)}' if wait.console.interactive else ''}", done)
-            if self._shrinks:
-                self._cluster.end_idle_machines(self._size.nodes)
-            if fleet.is_complete(self._size.leaders, self._size.workers) and fleet.instances == self._size.nodes:
+        for complete in wait.looks(lambda: self._look(wait), timeout, late):
+            self.machine_hours += self._fleet.instances * (wait.elapsed - seen_at) / 3600
+            seen_at = wait.elapsed
+            so_far = f"{title}; {cost(self.machine_hours)} so far"
+            if not wait.draw(so_far, self._done, details(self._fleet)):
+                wait.update(state(self._fleet))
+            if complete:
                 return
-            if fleet.instances < self._size.nodes:
-                self._consider_refusals(wait)
-            if wait.elapsed - self._diagnosed_at >= _DIAGNOSIS_SECONDS:
-                self._look_closer(wait)
-                self._diagnosed_at = wait.elapsed
+
+    def back(self, wait: Wait, timeout: float) -> bool:
+        """Return to the nodes that there were before; no machine on which one of them runs is ended.
+
+        Returns whether that has come about in `timeout` seconds; AWS goes on with it in any case.
+        """
+        old = Size(self._before.leaders.desired, self._before.workers.desired)
+        self._cluster.resize(old.leaders, old.workers, keep_machines=True)
+
+        def look() -> Fleet:
+            self._cluster.want_no_more(old.nodes)
+            self._cluster.end_idle_machines(old.nodes)
+            return self._cluster.look()
+
+        try:
+            for fleet in wait.looks(look, timeout, lambda: StartError("")):
+                self._on_sight(fleet)
+                if not wait.draw(wait.text, None, details(fleet)):
+                    wait.update(state(fleet))
+                if fleet.instances == old.nodes == fleet.desired_instances:
+                    return True
+        except StartError:
+            pass
+        return False
+
+    @property
+    def _done(self) -> int:
+        """How many of the three steps of each node are done."""
+        fleet, nodes = self._fleet, self._size.nodes
+        return min(fleet.instances, nodes) + min(fleet.registered, nodes) + fleet.running
+
+    def _look(self, wait: Wait) -> bool:
+        """See how far the cluster is, and do what follows from it. Returns whether it is complete."""
+        self._fleet = fleet = self._cluster.look()
+        self._on_sight(fleet)
+        if self._shrinks:
+            self._cluster.end_idle_machines(self._size.nodes)
+        if fleet.is_complete(self._size.leaders, self._size.workers) and fleet.instances == self._size.nodes:
+            return True
+        if fleet.instances < self._size.nodes:
+            self._consider_refusals(wait)
+        if wait.elapsed - self._diagnosed_at >= self._diagnosis_seconds:
+            self._look_closer(wait)
+            self._diagnosed_at = wait.elapsed
+        return False
 
     def _look_closer(self, wait: Wait) -> None:
         """Tell what is wrong as soon as it can be seen; raise StartError where waiting won't help."""
@@ -121,13 +167,14 @@ class Start:
                 said = "".join(f"\n  | {line}" for line in finding.lines)
                 raise StartError(f"{finding.message}{said}{chr(10) if said else ''}", finding.advice)
             if finding.message not in self._told:
-                self._told.add(finding.message)
+                self._told.append(finding.message)
                 wait.event(f"{finding.message} {finding.advice}")
 
     def _consider_refusals(self, wait: Wait) -> None:
         """Take the next zone where this one has no machines to give; raise StartError where none is left."""
-        new = [(activity, message) for activity, message in self._cluster.refusals()[1] if activity not in self._seen]
-        self._seen.update(activity for activity, _ in new)
+        refusals = self._cluster.refusals()[1]
+        new = [(activity, message) for activity, message in refusals if activity not in self._refused]
+        self._refused.update(activity for activity, _ in new)
         for _, message in new:
             limit = _QUOTA.search(message)
             if limit:
@@ -151,9 +198,30 @@ class Start:
 
 
 def state(fleet: Fleet) -> str:
-    """How far a cluster is, in less than half a line."""
-    workers = f", workers {fleet.workers}" if fleet.workers.desired or fleet.workers.running else ""
+    """How far a cluster is, on a line."""
+
+    def running(service: Service) -> str:
+        return f"{service.running}/{service.desired}"
+
+    workers = f", workers {running(fleet.workers)}" if fleet.workers.desired or fleet.workers.running else ""
     return (
-        f"machines {fleet.instances} of {fleet.desired_instances} ({fleet.registered} joined), "
-        f"leader {fleet.leaders}{workers} running"
+        f"machines {fleet.desired_instances}, {fleet.booting} booting, {fleet.registered} registered; "
+        f"running: leader {running(fleet.leaders)}{workers}"
     )
+
+
+def details(fleet: Fleet) -> list[str]:
+    """The same as a table, with more of it."""
+    rows = [
+        (
+            "machines",
+            (fleet.desired_instances, "requested"),
+            (fleet.booting, "booting"),
+            (fleet.registered, "registered"),
+        )
+    ]
+    for name, service in (("leader", fleet.leaders), ("workers", fleet.workers)):
+        if name == "leader" or service.desired or service.running:
+            counts = (service.desired, "desired"), (service.pending, "pending"), (service.running, "running")
+            rows.append((name, *counts))
+    return [f"  {name:<10}" + "".join(f"{number:>6} {word:<10}" for number, word in counts) for name, *counts in rows]

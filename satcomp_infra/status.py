@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from . import automatic_stop, job_queue, prices, stack, template
 from .diagnosis import examine
 from .finding import find
 from .known_causes import INFRASTRUCTURE_BROKEN, Finding
+from .node.background import background
 from .node.manifest import FRESH_SECONDS, Node
 from .observation import gather
 from .project import Project
@@ -128,25 +128,24 @@ def locate(aws: Aws, project: Project | None) -> Stack:
 
 def look(aws: Aws, project: Project | None) -> Status:
     """The project's status now, in about the time of its slowest call. Raises SatcompError where it isn't there."""
-    with ThreadPoolExecutor(6) as pool:
-        account = pool.submit(lambda: aws.account)
-        found = locate(aws, project)
-        cluster = None
-        if found.state is State.READY:
-            infrastructure = Infrastructure.of(found)
-            evidence = pool.submit(gather, aws, infrastructure)
-            backlog = pool.submit(job_queue.backlog, aws, infrastructure)
-            stop_at = pool.submit(automatic_stop.when, aws, infrastructure.auto_scaling_group)
-            cost = pool.submit(_node_cost, infrastructure)
-            cluster = Cluster(
-                infrastructure=infrastructure,
-                evidence=evidence.result(),
-                backlog=backlog.result(),
-                stop_at=stop_at.result(),
-                node_cost=cost.result(),
-                findings=tuple(examine(evidence.result(), infrastructure)),
-            )
-        return Status(account.result(), aws.region, found, cluster)
+    account = background(lambda: aws.account)
+    found = locate(aws, project)
+    cluster = None
+    if found.state is State.READY:
+        infrastructure = Infrastructure.of(found)
+        evidence = background(gather, aws, infrastructure)
+        backlog = background(job_queue.backlog, aws, infrastructure)
+        stop_at = background(automatic_stop.when, aws, infrastructure.auto_scaling_group)
+        cost = background(_node_cost, infrastructure)
+        cluster = Cluster(
+            infrastructure=infrastructure,
+            evidence=evidence.result(),
+            backlog=backlog.result(),
+            stop_at=stop_at.result(),
+            node_cost=cost.result(),
+            findings=tuple(examine(evidence.result(), infrastructure)),
+        )
+    return Status(account.result(), aws.region, found, cluster)
 
 
 def _node_cost(infrastructure: Infrastructure) -> NodeCost:

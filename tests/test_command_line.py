@@ -1,8 +1,12 @@
 """What is typed: options, help, mistakes, and the one place where errors become words."""
 
 import io
+import os
+import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -196,3 +200,21 @@ def test_a_closed_pipe_is_no_error() -> None:
         check=True,
     )
     assert head.stderr == ""
+
+
+@pytest.mark.parametrize("words", [["show_status"], ["send_message", "--location", "s3://bucket/a", "--workers", "0"]])
+def test_ctrl_c_is_heard_while_aws_does_not_answer(words: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        environment = {**os.environ, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.getsockname()[1]}"}
+        with subprocess.Popen(
+            [sys.executable, ROOT / words[0], *words[1:]], env=environment, stderr=subprocess.PIPE, text=True
+        ) as command:
+            server.settimeout(20)
+            connections = [server.accept()]  # it has asked something, and waits for the answer
+            command.send_signal(signal.SIGINT)
+            started = time.monotonic()
+            _, err = command.communicate(timeout=20)
+            assert time.monotonic() - started < 5
+        for connection, _ in connections:
+            connection.close()
+    assert (command.returncode, err) == (130, "Stopped by Ctrl-C.\n")

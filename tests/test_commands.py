@@ -138,7 +138,7 @@ class TestInstances:
         push_images("leader", "worker")
         answer = run("instances", "--option", "setup", "--workers", "2")
         assert answer.code == 0
-        assert re.search(r"^The leader and 2 workers run, after .* for 2\.35 USD per hour until you type", answer.out)
+        assert re.search(r"^The leader and 2 workers run, after .* for 2\.35 USD per hour\.$", answer.out, re.MULTILINE)
         (group,) = boto3.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
         assert group["DesiredCapacity"] == 3
         assert len({instance["AvailabilityZone"] for instance in group["Instances"]}) == 1

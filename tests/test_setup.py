@@ -82,9 +82,14 @@ def local(running: LocalCloud) -> Iterator[LocalCloud]:
 def test_the_cost_and_the_automatic_stop_are_told_before_anything_costs_money(local: LocalCloud) -> None:
     answer = setup(local, "--workers", "2")
     assert answer.code == 0, answer.err
-    assert "Starting the leader and 2 workers: 3 machines of type m6i.4xlarge" in answer.err
-    assert "for 2.35 USD per hour" in answer.err
-    assert re.search(r"Automatic stop: \d{4}-\d\d-\d\d \d\d:\d\d, after 18.8\d USD at most", answer.err)
+    assert re.match(
+        r"Starting the leader and 2 workers:\n"
+        r"  machines        3 of type m6i.4xlarge: 16 vCPU, 64 GiB each\n"
+        r"  cost            2.35 USD per hour, 18.8\d USD until the automatic stop\n"
+        r"  automatic stop  \d{4}-\d\d-\d\d \d\d:\d\d \(--stop-after\)\n",
+        answer.err,
+    )
+    assert all(len(line) <= 80 for line in answer.err.splitlines())
     assert automatic_stops(local) == ["satcomp-automatic-stop"]
     assert shutdown(local).out == "No machine is running: 0.00 USD per hour from now on.\n"
     assert automatic_stops(local) == []
@@ -107,8 +112,10 @@ def test_setup_again_moves_the_automatic_stop(local: LocalCloud) -> None:
 
 def test_without_an_automatic_stop_it_says_so_loudly(local: LocalCloud) -> None:
     answer = setup(local, "--workers", "0", "--stop-after", "never")
-    assert "WARNING: no automatic stop" in answer.err
-    assert "USD a day" in answer.err
+    assert (
+        "\n  automatic stop  NONE (--stop-after never)! Stop them yourself: ./update_instances --option" in answer.err
+    )
+    assert "\n  cost            0.78 USD per hour, 18.82 USD a day\n" in answer.err
     assert automatic_stops(local) == []
 
 
@@ -136,8 +143,34 @@ def test_more_workers_than_the_zone_has_leaves_the_cluster_as_it_was(local: Loca
     local.set_faults(zones_without_capacity=["us-east-1a"])
     answer = setup(local, "--workers", "3")
     assert answer.code == 1
-    assert "The cluster goes back to the leader and 1 worker, as before." in answer.err
-    assert len(local.nodes()) == 2
+    assert "The cluster is back at the leader and 1 worker, as before." in answer.err
+    assert len(local.nodes()) == machines(local) == 2
+
+
+def test_going_back_disturbs_no_node_that_was_there_before(local: LocalCloud) -> None:
+    assert setup(local, "--workers", "1").code == 0
+    before = [(node.task, node.instance) for node in local.nodes()]
+    local.set_faults(slow_boot=60)
+    answer = setup(local, "--workers", "3", "--timeout", "1s")
+    assert answer.code == 1
+    assert "Starting the leader and 3 workers, where 2 machines run:" in answer.err
+    assert "After 1.0 s the cluster isn't complete: machines 4, 2 booting, 2 registered;" in answer.err
+    assert machines(local) == 2
+    assert [(node.task, node.instance) for node in local.nodes()] == before
+
+
+def test_an_error_of_aws_that_ends_the_wait_says_what_runs_and_costs(local: LocalCloud) -> None:
+    local.set_faults(slow_boot=60)
+
+    def expire(_: float) -> None:
+        local.set_faults(calls=[CallFault("ecs.DescribeServices", failure="expired-token")])
+
+    answer = typed(local, "instances", "--option", "setup", "--workers", "1", sleep=expire)
+    assert answer.code == 1
+    assert "Your AWS credentials have expired. Log in again" in answer.err
+    assert answer.err.endswith(
+        "\n2 machines run or boot: 1.57 USD per hour. Stop them: ./update_instances --option shutdown\n"
+    )
 
 
 def test_a_quota_too_small_is_told_before_anything_is_started(local: LocalCloud) -> None:
@@ -182,8 +215,8 @@ def test_what_isn_t_complete_in_time_is_stopped_unless_it_is_to_be_kept(local: L
     local.set_faults(slow_boot=60)
     answer = typed(local, "instances", "--option", "setup", "--workers", "0", "--timeout", "1s", "--keep-on-failure")
     assert answer.code == 1
-    assert "isn't complete: machines 1 of 1 (0 joined), leader 0 of 1 running" in answer.err
-    assert "goes on running and costs money" in answer.err
+    assert "isn't complete: machines 1, 1 booting, 0 registered; running: leader 0/1." in answer.err
+    assert "left as it is (--keep-on-failure). 1 machine runs or boots: 0.78 USD per hour. Stop them:" in answer.err
     assert machines(local) == 1
     shutdown(local)
     answer = typed(local, "instances", "--option", "setup", "--workers", "0", "--timeout", "1s")
@@ -219,7 +252,7 @@ def test_ctrl_c_says_what_may_be_running_what_it_costs_and_how_to_stop_it(local:
     answer = typed(local, "instances", "--option", "setup", "--workers", "1", sleep=interrupt)
     assert answer.code == 130
     assert answer.err.endswith(
-        "Stopped by Ctrl-C. Up to 2 machines may be running, for 1.57 USD per hour. "
+        "Stopped by Ctrl-C. 2 machines run or boot: 1.57 USD per hour. "
         "Stop them: ./update_instances --option shutdown\n"
     )
 

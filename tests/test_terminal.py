@@ -16,6 +16,7 @@ import pytest
 
 from satcomp_infra.local import cloud
 from satcomp_infra.local.cloud import LocalCloud
+from satcomp_infra.local.walkthrough import register_images
 
 ROOT = Path(__file__).parent.parent
 PROJECT = "team/solver_1"
@@ -84,6 +85,23 @@ def test_a_creation_is_drawn_in_place_and_told_event_by_event(screen: Screen) ->
     assert re.search(r"^0:0\d +49/49 +create complete +job-queue-team-solver-1", shown, re.MULTILINE)
     assert "create in progress  Vpc" not in shown  # the line at the bottom has told of that
     assert "done;" not in shown  # and is gone
+
+
+def test_a_setup_shows_machines_tasks_time_and_cost_in_place(local: LocalCloud, screen: Screen) -> None:
+    register_images(local)
+    local.set_faults(slow_boot=1000)
+    setup = ("update_instances", "--option", "setup", "--workers", "2")
+    screen.command(*setup)
+    shown = screen.wait_for(r"^  machines +3 requested +3 booting +0 registered *$")
+    assert re.search(r"^. [━╸╺ ]+ 0:00:0\d Starting the leader and 2 workers; 0\.0\d USD so far$", shown, re.MULTILINE)
+    assert re.search(r"^  leader +1 desired +0 pending +0 running", shown, re.MULTILINE)
+    assert re.search(r"^  workers +2 desired +0 pending +0 running", shown, re.MULTILINE)
+    local.set_faults(slow_boot=None)
+    shown = screen.wait_for(r"^code=0")
+    assert "The leader and 2 workers run, after " in shown
+    assert "booting" not in shown
+    screen.command("update_instances", "--option", "shutdown")
+    screen.wait_for(r"^code=0")
 
 
 def test_a_deletion_asks_for_the_name_and_takes_no_other(screen: Screen) -> None:

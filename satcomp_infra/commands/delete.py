@@ -13,7 +13,7 @@ from ..fleet import Cluster
 from ..progress import count, duration
 from ..stack import State
 from ..stack_events import events_so_far, follow, settle
-from .instances import stop_all
+from ..stopping import stop_all
 
 if TYPE_CHECKING:
     import argparse

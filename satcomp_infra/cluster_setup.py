@@ -1,0 +1,185 @@
+"""Setting a cluster up: checks before anything costs money, then the start, then the wait, and the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from . import automatic_stop, images, prices, quota, template
+from .aws import together
+from .diagnosis import diagnose
+from .errors import SatcompError
+from .fleet import Cluster
+from .progress import count, duration
+from .project import Project
+from .starting import Size, Start, StartError
+from .stopping import SHUTDOWN, stop_all
+
+if TYPE_CHECKING:
+    from .aws import Aws
+    from .fleet import Fleet
+    from .progress import Console
+    from .stack import Infrastructure
+
+
+@dataclass
+class ClusterSetup:
+    """The setup of a cluster: checks before anything costs money, then the start, then the wait."""
+
+    @dataclass(frozen=True)
+    class Options:
+        """What the user may choose. `timeout` and `stop_after` are in seconds; None: no automatic stop.
+
+        `wait` until all nodes run, or return at once. `keep` what runs where the cluster can't be completed.
+        """
+
+        timeout: float
+        stop_after: float | None
+        wait: bool = True
+        keep: bool = False
+
+    aws: Aws
+    infrastructure: Infrastructure
+    console: Console
+    options: Options
+
+    def __post_init__(self) -> None:
+        self.cluster = Cluster.of(self.aws, self.infrastructure)
+
+    def run(self, size: Size) -> str:
+        """Bring the cluster to a size; returns what has come about, as a sentence. Raises SatcompError where it can't.
+
+        Nothing runs then that did not before, unless it is to be kept, which the error says.
+        """
+        wanted = ["leader", "worker"] if size.workers else ["leader"]
+        before, there, vcpus = together(
+            self.cluster.look,
+            lambda: images.tags(self.aws, self.infrastructure.repository),
+            lambda: together(lambda: quota.vcpus(self.aws), lambda: quota.used(self.aws)),
+        )
+        _check_images(self.infrastructure, wanted, there)
+        self._check_quota(size, before, *vcpus)
+        price = self._node_price()
+        self._announce(size, before, price)
+        zones = list(zip(self.infrastructure.zones, self.infrastructure.subnets, strict=True))
+        self.console.when_interrupted = (
+            f"Up to {count(size.nodes, 'machine')} may be running, for {size.nodes * price:.2f} USD per hour. "
+            f"Stop them: {SHUTDOWN}"
+        )
+
+        def seen(fleet: Fleet) -> None:
+            self.console.when_interrupted = _what_runs(fleet, price)
+
+        start = Start(
+            self.cluster, before, size, zones, lambda since: diagnose(self.aws, self.infrastructure, since), seen
+        )
+        self._put_automatic_stop()
+        start.begin()
+        if not self.options.wait:
+            return f"AWS has been asked for {size}. To see how far it is: ./show_status\nTo stop: {SHUTDOWN}"
+        failure = None
+        with self.console.waiting(f"Starting {size}", total=3 * size.nodes) as wait:
+            try:
+                start.follow(wait, self.options.timeout, lambda hours: f"{hours * price:.2f} USD")
+            except StartError as error:
+                failure = error
+        if failure:
+            raise self._after(failure, start, before)
+        self.console.when_interrupted = ""
+        return (
+            f"{str(size)[0].upper()}{str(size)[1:]} {'runs' if size.nodes == 1 else 'run'}, after "
+            f"{duration(wait.elapsed)}, for {size.nodes * price:.2f} USD per hour.\nTo stop: {SHUTDOWN}"
+        )
+
+    def _announce(self, size: Size, before: Fleet, price: float) -> None:
+        """Say what is about to be started, and what it costs."""
+        track, hour = self.infrastructure.track, size.nodes * price
+        was = f", where {count(before.instances, 'machine')} run" if before.instances else ""
+        self.console.say(f"Starting {size}{was}:")
+        each = f"{track.vcpus} vCPU, {track.machine_memory // 1024} GiB each"
+        rows = [("machines", f"{size.nodes} of type {track.instance_type}: {each}")]
+        seconds = self.options.stop_after
+        if seconds is None:
+            rows.append(("cost", f"{hour:.2f} USD per hour, {24 * hour:.2f} USD a day"))
+            rows.append(("automatic stop", f"NONE (--stop-after never)! Stop them yourself: {SHUTDOWN}"))
+        else:
+            at = datetime.now(UTC) + timedelta(seconds=seconds)
+            rows.append(("cost", f"{hour:.2f} USD per hour, {hour * seconds / 3600:.2f} USD until the automatic stop"))
+            rows.append(("automatic stop", f"{at.astimezone():%Y-%m-%d %H:%M} (--stop-after)"))
+        for name, text in rows:
+            self.console.say(f"  {name:<15} {text}")
+        longest = duration(self.options.timeout)
+        self.console.say(f"This takes 2 to 5 minutes in AWS (and is waited for at most {longest}).")
+
+    def _node_price(self) -> float:
+        infra = self.infrastructure
+        body = template.render(Project(infra.project), infra.track, infra.zones)
+        return prices.node_per_hour(template.read(body)).total
+
+    def _check_quota(self, size: Size, before: Fleet, limit: int | None, used: int) -> None:
+        """Raise SatcompError where the account may not run so many machines; others of it count, too."""
+        if limit is None:
+            return
+        track = self.infrastructure.track
+        for_us = limit - used + before.instances * track.vcpus
+        if size.nodes * track.vcpus > for_us:
+            fit = max(quota.nodes(track, for_us), 0)
+            others = max(used - before.instances * track.vcpus, 0)
+            elsewhere = f", {others} of which other machines use" if others else ""
+            raise SatcompError(
+                f"{count(size.nodes, 'node')} of {track.vcpus} vCPU are more than the account may run at once: "
+                f"{limit} vCPU{elsewhere}. There is room for {count(fit, 'node')}.",
+                f"Start fewer, or request {size.nodes * track.vcpus + others} vCPU or more (this takes hours to days): "
+                f"{quota.console_path(self.aws.region)}",
+            )
+
+    def _put_automatic_stop(self) -> None:
+        group, seconds = self.infrastructure.auto_scaling_group, self.options.stop_after
+        if seconds is None:
+            automatic_stop.remove(self.aws, group)
+        else:
+            automatic_stop.put(self.aws, group, seconds)
+
+    def _after(self, failure: StartError, start: Start, before: Fleet) -> SatcompError:
+        """The error to end with, after going back to what was there before unless the user wants to look into it."""
+        if self.options.keep:
+            advice = f"{failure.advice} " if failure.advice else ""
+            return SatcompError(
+                f"{failure.message} {advice}It is left as it is (--keep-on-failure).", self.console.when_interrupted
+            )
+        old = Size(before.leaders.desired, before.workers.desired)
+        if old.nodes == 0:
+            automatic_stop.remove(self.aws, self.infrastructure.auto_scaling_group)
+            self.console.say("This can't be completed: stopping what was started.")
+            stop_all(self.cluster, self.console, self.options.timeout)
+            return SatcompError(f"{failure.message} No machine is running.", failure.advice)
+        with self.console.waiting(f"This can't be completed: going back to {old}") as wait:
+            done = start.back(wait, self.options.timeout)
+        done_or_not = f"The cluster is back at {old}" if done else f"AWS takes the cluster back to {old}"
+        return SatcompError(
+            f"{failure.message} {done_or_not}, as before.", f"{failure.advice} Stop all: {SHUTDOWN}".strip()
+        )
+
+
+def _what_runs(fleet: Fleet, price: float) -> str:
+    """What to know if the setup ends now. `price` is a machine's, in dollars per hour."""
+    wanted = max(fleet.desired_instances, fleet.instances)
+    missing = wanted - fleet.instances
+    more = f", and {missing} more {'is' if missing == 1 else 'are'} on the way" if missing else ""
+    return (
+        f"{count(fleet.instances, 'machine')} {'runs' if fleet.instances == 1 else 'run'} or "
+        f"{'boots' if fleet.instances == 1 else 'boot'}{more}: {wanted * price:.2f} USD per hour. "
+        f"Stop them: {SHUTDOWN}"
+    )
+
+
+def _check_images(infrastructure: Infrastructure, wanted: list[str], there: set[str]) -> None:
+    missing = [tag for tag in wanted if tag not in there]
+    if missing:
+        options = " ".join(f"--{tag} {tag.upper()}_IMAGE" for tag in missing)
+        names = " and ".join(f"'{tag}'" for tag in missing)
+        raise SatcompError(
+            f"Repository {infrastructure.repository} has no image {names}, so no node could start.",
+            f"Push what is missing: ./push-ecr --project {infrastructure.project} {options}",
+        )

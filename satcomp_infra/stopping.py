@@ -1,0 +1,44 @@
+"""Stopping a cluster: nothing is done before EC2 has no machine of it any more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .errors import SatcompError
+from .progress import count, duration
+
+if TYPE_CHECKING:
+    from .fleet import Cluster
+    from .progress import Console
+
+SHUTDOWN = "./update_instances --option shutdown"
+"""What to type to stop all machines."""
+
+
+def stop_all(cluster: Cluster, console: Console, timeout: float) -> None:
+    """Stop all nodes, and wait until EC2 has no machine of the cluster any more."""
+    total = len(cluster.instances())
+    cluster.stop()
+    left = cluster.instances()
+    if not total and not left:
+        return
+    console.when_interrupted = (
+        "The machines are being stopped, and AWS goes on with that; to see that none is left, type the same again."
+    )
+    total = max(total, len(left))
+
+    def late() -> SatcompError:
+        return SatcompError(
+            f"After {duration(timeout)} EC2 still hasn't terminated {', '.join(left)}.",
+            "Type the same command again; if that doesn't help, terminate them in the EC2 console: they cost money.",
+        )
+
+    with console.waiting(f"Stopping {count(total, 'machine')}", total) as wait:
+        for left in wait.looks(cluster.instances, timeout, late):
+            total = max(total, len(left))
+            wait.update(f"{total - len(left)} of {count(total, 'machine')} stopped", total - len(left))
+            if not left:
+                break
+        elapsed = wait.elapsed
+    console.when_interrupted = ""
+    console.say(f"All machines are gone, after {duration(elapsed)}.")
