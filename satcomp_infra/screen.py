@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from . import prices
 from .node.manifest import FRESH_SECONDS, NodeStatus
+from .progress import count
 from .stack import State
+from .stopping import SHUTDOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,8 +59,7 @@ def _parts(cluster: Cluster) -> Iterator[str]:
         yield from (line for text in counts[1:] for line in _entry("", text))
     if cluster.nodes:
         yield from _nodes(cluster)
-    backlog = cluster.backlog
-    yield from _entry("Jobs", f"{backlog.waiting} waiting, {backlog.taken} being solved, {backlog.given_up} given up")
+    yield from _jobs(cluster)
     yield from _stop(cluster)
     if not evidence.is_empty:
         yield from _entry(
@@ -102,6 +103,21 @@ def _nodes(cluster: Cluster) -> Iterator[str]:
         yield f"  and {len(rest)} more, {ready} of them READY"
 
 
+def _jobs(cluster: Cluster) -> Iterator[str]:
+    backlog = cluster.backlog
+    yield from _entry("Jobs", f"{backlog.waiting} waiting, {backlog.taken} being solved, {backlog.given_up} given up")
+    if backlog.waiting and cluster.evidence.is_empty:
+        verb = "waits" if backlog.waiting == 1 else "wait"
+        yield from _entry("", f"No machine runs, so {count(backlog.waiting, 'job')} {verb}. Start: {_start(cluster)}")
+
+
+def _start(cluster: Cluster) -> str:
+    """What to type to start the nodes that the services want, or some."""
+    workers = cluster.evidence.roles["worker"].counts.desired or "NUM_WORKERS"
+    option = f" --workers {workers}" if cluster.infrastructure.track.has_workers else ""
+    return f"./update_instances --option setup{option}"
+
+
 def _stop(cluster: Cluster) -> Iterator[str]:
     if cluster.stop_at:
         left = (cluster.stop_at - cluster.evidence.now).total_seconds()
@@ -109,8 +125,10 @@ def _stop(cluster: Cluster) -> Iterator[str]:
     elif not cluster.evidence.is_empty:
         yield from _entry(
             "Automatic stop",
-            "NONE! To stop the machines: ./update_instances --option shutdown",
+            f"NONE! To stop the machines: {SHUTDOWN}",
         )
+    elif any(role.counts.desired for role in cluster.evidence.roles.values()):
+        yield from _entry("Automatic stop", f"has come: all machines are stopped. To start again: {_start(cluster)}")
 
 
 def _findings(findings: tuple[Finding, ...]) -> Iterator[str]:

@@ -321,6 +321,23 @@ def test_watching_redraws_in_place(cluster: LocalCluster) -> None:
         terminal.close()
 
 
+def test_an_automatic_stop_that_has_come_is_told_and_jobs_that_wait_for_machines(cluster: LocalCluster) -> None:
+    cluster.run(1, 1)
+    automatic_stop.put(cluster.aws, cluster.infrastructure.auto_scaling_group, 0.5)
+    eventually(lambda: not cluster.cluster.instances())
+    queue = cluster.infrastructure.job_queue
+    cluster.local.client("sqs").send_message(QueueUrl=queue, MessageBody="{}")
+    answer = status()
+    assert answer.code == 0
+    assert "\nMachines        none: nothing costs money per hour\n" in answer.out
+    again = "./update_instances --option setup --workers 1"
+    told = " ".join(answer.out.split())
+    assert f"Automatic stop has come: all machines are stopped. To start again: {again} All is well." in told
+    assert f"Jobs 1 waiting, 0 being solved, 0 given up No machine runs, so 1 job waits. Start: {again}" in told
+    (job,) = cluster.local.client("sqs").receive_message(QueueUrl=queue)["Messages"]
+    cluster.local.client("sqs").delete_message(QueueUrl=queue, ReceiptHandle=job["ReceiptHandle"])
+
+
 def test_the_stop_in_json_is_a_time(cluster: LocalCluster) -> None:
     at = automatic_stop.put(cluster.aws, cluster.infrastructure.auto_scaling_group, 3600)
     shown = json.loads(status("--json").out)
