@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from satcomp_infra import prices, template
+from satcomp_infra.known_causes import KNOWN, Cause
 from satcomp_infra.project import Project
+from satcomp_infra.screen import COMMANDS
 from satcomp_infra.tracks import CLOUD, PARALLEL, Track
 
 DOCS = Path(__file__).parent
@@ -67,6 +70,44 @@ and Cost Management > Budgets); AWS shows costs some hours late.
 """
 
 
+def troubleshooting() -> str:
+    """troubleshooting.md: every known cause, from the table by which the commands find it."""
+    kinds = "\n\n".join(_cause(cause) for cause in KNOWN)
+    return f"""\
+# Troubleshooting
+
+`./show_status` says what is wrong with a cluster, and what to do; `./update_instances --option setup` does the same
+while it waits. This is all that they can say. Words in capitals stand for a name or a number. *Ends the wait* says
+whether waiting longer can't help, so that `./update_instances` gives up at once and goes back to what was there before
+(or leaves it as it is, with `--keep-on-failure`). `./show_status --json` has the same names, like `image-missing`.
+
+This page is made from the table that the commands themselves use (`make docs`).
+
+{kinds}
+"""
+
+
+def _cause(cause: Cause) -> str:
+    return f"""\
+## {cause.kind}
+
+| | |
+|---|---|
+| you see | {_named(cause.message)} |
+| AWS shows | {cause.sign} |
+| to do | {"<br>".join(_line(_named(line)) for line in cause.advice.split(chr(10)))} |
+| ends the wait | {"yes" if cause.fatal else "no"} |"""
+
+
+def _named(text: str) -> str:
+    """A text of the table, with words in capitals for what stands in braces, and without what isn't always there."""
+    return re.sub(r"\{(\w+)\}", lambda name: name[1].upper(), re.sub(r"\{(why|times)\}", "", text))
+
+
+def _line(line: str) -> str:
+    return f"`{line}`" if line.startswith(COMMANDS) else line
+
+
 def _template(track: Track) -> dict[str, object]:
     zones = [f"{prices.REGION}{letter}" for letter in "abcdf"]
     return template.read(template.render(Project("my-solver"), track, zones))
@@ -84,7 +125,7 @@ def _cluster_row(track: Track, workers: int) -> str:
     return f"| {track.name} | {nodes} | {hour:.2f} | {8 * hour:.2f} | {24 * hour:.2f} |"
 
 
-PAGES = {"costs.md": costs}
+PAGES = {"costs.md": costs, "troubleshooting.md": troubleshooting}
 
 
 def main() -> None:

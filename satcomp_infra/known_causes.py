@@ -10,8 +10,9 @@ from dataclasses import dataclass
 class Finding:
     """Something that is wrong with a cluster. `kind` is one of the table's below, and stays the same.
 
-    `message` is one sentence that says what is wrong, with the names in it; `advice` is what to do. `fatal`: waiting
-    won't make the cluster complete. `lines` are the last that the node printed, where that is what says more.
+    `message` is one sentence that says what is wrong, with the names in it; `advice` is what to do, each command to
+    type on a line of its own. `fatal`: waiting won't make the cluster complete. `lines` are the last that the node
+    printed, where that is what says more.
     """
 
     kind: str
@@ -19,6 +20,11 @@ class Finding:
     advice: str
     fatal: bool
     lines: tuple[str, ...] = ()
+
+    @property
+    def in_a_line(self) -> str:
+        """What to do, without line breaks."""
+        return " ".join(self.advice.split("\n"))
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ INFRASTRUCTURE_BROKEN = Cause(
     "infrastructure-broken",
     "CloudFormation: the stack's status is ROLLBACK_COMPLETE, or ends in FAILED",
     "The infrastructure is not complete ({status}){why}.",
-    "Remove what is there: ./delete-solver-infrastructure --project {project}",
+    "Remove what is there:\n./delete-solver-infrastructure --project {project}",
     fatal=True,
 )
 LAUNCH = (
@@ -77,8 +83,7 @@ LAUNCH = (
         "type-not-in-zone",
         "Auto Scaling: 'Your requested instance type (...) is not supported in your requested Availability Zone'",
         "Zone {zone} has no machines of type {instance_type}.",
-        "./update_instances --option setup goes on to the next zone by itself; ./update-solver-infrastructure, while "
-        "nothing runs, takes the zone out for good.",
+        "Setup goes on to the next zone by itself, each time. A project that is created anew leaves the zone out.",
         pattern=r"instance type \((?P<type>\S+)\) is not supported in your requested Availability Zone "
         r"\((?P<zone>[\w-]+)\)",
     ),
@@ -111,7 +116,7 @@ MACHINE_TERMINATED = Cause(
     "machine-terminated",
     "Auto Scaling: 'an EC2 health check indicating it has been terminated or stopped', or a failed status check",
     "Machine {machine} was ended from outside or failed at {time}; Auto Scaling starts another one.",
-    "Jobs that it had are solved again. End single machines only if you mean it: to stop all, "
+    "Jobs that it had are solved again. End single machines only if you mean it. To stop all:\n"
     "./update_instances --option shutdown",
     pattern=r"health check indicating it has been terminated|status checks? failure|external system health check",
 )
@@ -119,27 +124,28 @@ MACHINE_NOT_JOINED = Cause(
     "machine-not-joined",
     "EC2: a machine runs for more than 5 minutes; ECS: it is not among the cluster's container instances",
     "Machine {machine} has been running for {minutes} minutes and has not joined cluster {cluster}.",
-    "Its first messages say why: aws ec2 get-console-output --latest --instance-id {machine} "
-    "Ending it starts another one: aws ec2 terminate-instances --instance-ids {machine}",
+    "Its first messages say why:\naws ec2 get-console-output --latest --instance-id {machine}\n"
+    "Ending it starts another one:\naws ec2 terminate-instances --instance-ids {machine}",
 )
 AGENT_DISCONNECTED = Cause(
     "agent-disconnected",
     "ECS: agentConnected is false, or '... doesn't have the agent connected' in the service's events",
     "The ECS agent of machine {machine} has lost its connection, so that no node can be started there.",
-    "For a minute that is normal. If it lasts, let another machine take its place: "
+    "For a minute that is normal. If it lasts, let another machine take its place:\n"
     "aws ec2 terminate-instances --instance-ids {machine}",
 )
 TOO_FEW_MACHINES = Cause(
     "too-few-machines",
     "ECS: the services' desired counts are together higher than the Auto Scaling group's desired capacity",
     "{nodes} are wanted and only {machines}, each of which runs one node.",
-    "Ask for both together: ./update_instances --option setup --workers {workers}",
+    "Ask for both together:\n./update_instances --option setup --workers {workers}",
     fatal=True,
 )
 
 _TRACKS_DIFFER = (
-    "Machines and containers are of different tracks: ./update_instances --option shutdown, then "
-    "./update-solver-infrastructure --project {project} --solver-type {track}, then start again."
+    "Machines and containers are of different tracks. Stop the machines, switch to the track, and start again:\n"
+    "./update_instances --option shutdown\n"
+    "./update-solver-infrastructure --project {project} --solver-type {track}"
 )
 PLACEMENT = (
     Cause(
@@ -180,7 +186,7 @@ WRONG_ARCHITECTURE = Cause(
     "wrong-architecture",
     "Node's log: 'exec format error'; ECS: 'does not contain descriptor matching platform'",
     "The {role}'s image is not for linux/amd64, and the machines run nothing else.",
-    "Build it with 'docker build --platform linux/amd64', and push it again: " + _PUSH,
+    "Build it with 'docker build --platform linux/amd64', and push it again:\n" + _PUSH,
     fatal=True,
     pattern=r"exec format error|matching platform|no matching manifest for",
 )
@@ -189,7 +195,7 @@ START = (
         "disk-full",
         "ECS: 'no space left on device' in the stopped task's reason",
         "The {role} can't be started: the machine's disk is too small for its image.",
-        "Make the image smaller, and push it again: " + _PUSH,
+        "Make the image smaller, and push it again:\n" + _PUSH,
         fatal=True,
         pattern=r"no space left on device",
     ),
@@ -198,7 +204,7 @@ START = (
         "image-missing",
         "ECS: 'CannotPullContainerError', with 'not found', 'manifest unknown' or 'does not exist'",
         "The {role}'s image {image} is not in the repository.",
-        "Push it: " + _PUSH,
+        "Push it:\n" + _PUSH,
         fatal=True,
         pattern=r"CannotPull.*(not found|manifest unknown|does not exist|no such (image|manifest))",
     ),
@@ -206,7 +212,7 @@ START = (
         "image-not-pullable",
         "ECS: 'CannotPullContainerError' for any other reason",
         "The {role}'s image can't be pulled: {words}.",
-        "ECS goes on trying; if that doesn't help, push the image again: " + _PUSH,
+        "ECS goes on trying; if that doesn't help, push the image again:\n" + _PUSH,
         pattern=r"CannotPull",
     ),
     Cause(
@@ -229,7 +235,7 @@ START = (
         "node-crashes",
         "ECS: 'Essential container in task exited', again and again",
         "The {role} ended by itself after {ran} with exit code {code}{times}.",
-        "See all that it said: ./show_status --logs {role}",
+        "See all that it said:\n./show_status --logs {role}",
         pattern=r"Essential container in task exited",
     ),
     Cause(
@@ -246,20 +252,20 @@ NODE_SILENT = Cause(
     "node-silent",
     "SatCompNodeManifest: lastModified is more than 5 seconds ago, and ECS says that the node runs",
     "The {role} at {address} has not been heard of for {age}, though its container runs.",
-    "Look what it said last: ./show_status --logs {role} Ending its machine starts another node: "
+    "Look what it said last:\n./show_status --logs {role}\nEnding its machine starts another node:\n"
     "aws ec2 terminate-instances --instance-ids {machine}",
 )
 NODE_IN_ERROR = Cause(
     "node-in-error",
     "SatCompNodeManifest: status is ERROR",
     "The {role} at {address} says of itself that it can't work (status ERROR).",
-    "It says why: ./show_status --logs {role}",
+    "It says why:\n./show_status --logs {role}",
 )
 TOO_FEW_WORKERS = Cause(
     "too-few-workers",
     "Leader's log: a job was received that asks for more workers than the worker service has, and is not started",
     "Job {job} asks for {wanted}, and the cluster has {there}: its leader waits.",
-    "Start more: ./update_instances --option setup --workers {workers} Or send the job with fewer.",
+    "Start more:\n./update_instances --option setup --workers {workers}\nOr send the job with fewer.",
 )
 
 KNOWN: tuple[Cause, ...] = (

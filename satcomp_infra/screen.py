@@ -22,6 +22,8 @@ WIDTH = 80
 _ROWS = 8
 """Machines or nodes that are shown one by one; the rest is counted."""
 _LABEL = 16
+COMMANDS = ("./", "aws ", "docker ")
+"""How a line begins that is to be typed."""
 _STATES = {State.READY: "ready", State.BROKEN: "not complete", State.ABSENT: "deleted"}
 
 
@@ -96,7 +98,7 @@ def _nodes(cluster: Cluster) -> Iterator[str]:
         heard = f"{silent:.0f} s ago" if silent <= FRESH_SECONDS else f"SILENT for {span(silent)}"
         job = str(node.item.get("jobId", ""))
         doing = f"  job {job}" if job else ""
-        yield f"  {node.kind.lower():<8}{node.address:<16}{node.status:<7}{heard}{doing}"[:WIDTH]
+        yield f"  {node.kind.lower():<7}{node.address:<16}{node.status:<6}{heard}{doing}"[:WIDTH]
     rest = nodes[_ROWS:]
     if rest:
         ready = sum(node.status == NodeStatus.READY and not is_odd(node) for node in rest)
@@ -138,11 +140,15 @@ def _findings(findings: tuple[Finding, ...]) -> Iterator[str]:
 
 
 def told(finding: Finding) -> Iterator[str]:
-    """A finding as lines of at most WIDTH columns: what is wrong, what the node printed last, what to do."""
+    """A finding: what is wrong, what the node printed last, what to do. No line has more columns than WIDTH.
+
+    But for commands: they are not broken, so that they can be copied.
+    """
     yield from _wrap(finding.message, "- ", "  ")
     for line in finding.lines:
         yield f"    | {line}"[:WIDTH]
-    yield from _wrap(finding.advice, "  ", "  ")
+    for line in finding.advice.split("\n"):
+        yield from [f"    {line}"] if line.startswith(COMMANDS) else _wrap(line, "  ", "  ")
 
 
 def span(seconds: float) -> str:

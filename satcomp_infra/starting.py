@@ -165,10 +165,10 @@ class Start:
                 continue
             if finding.fatal:
                 said = "".join(f"\n  | {line}" for line in finding.lines)
-                raise StartError(f"{finding.message}{said}{chr(10) if said else ''}", finding.advice)
+                raise StartError(f"{finding.message}{said}{chr(10) if said else ''}", finding.in_a_line)
             if finding.message not in self._told:
                 self._told.append(finding.message)
-                wait.event(f"{finding.message} {finding.advice}")
+                wait.event(f"{finding.message} {finding.in_a_line}")
 
     def _consider_refusals(self, wait: Wait) -> None:
         """Take the next zone where this one has no machines to give; raise StartError where none is left."""

@@ -215,7 +215,7 @@ def test_an_image_that_is_missing(cluster: LocalCluster) -> None:
     assert found.message == (
         f"The worker's image 123456789012.dkr.ecr.us-east-1.amazonaws.com/{PROJECT}:worker is not in the repository."
     )
-    assert found.advice == f"Push it: ./push-ecr --project {PROJECT} --worker WORKER_IMAGE"
+    assert found.advice == f"Push it:\n./push-ecr --project {PROJECT} --worker WORKER_IMAGE"
     assert found.fatal
     cluster.local.set_faults(missing_images=None)
     eventually(lambda: cluster.cluster.look().is_complete(1, 1))
@@ -269,7 +269,7 @@ def test_a_node_that_crashes_is_shown_with_its_last_lines(cluster: LocalCluster)
     assert found.message.startswith("The leader ended by itself after 0.")
     assert "with exit code 3, " in found.message
     assert found.lines == tuple(f"line {n}" for n in (2, 3, 4, 5, 6))
-    assert found.advice == "See all that it said: ./show_status --logs leader"
+    assert found.advice == "See all that it said:\n./show_status --logs leader"
     cluster.nodes_do(SLEEP)
     eventually(lambda: cluster.cluster.look().is_complete(1, 0))
     assert "node-crashes" in look(cluster)  # it may do so again in a moment
