@@ -46,6 +46,7 @@ security: .venv/ready .venv-tools/ready
 
 bench: .venv
 	$(BIN)/python benchmarks/empty_bucket.py
+	$(BIN)/python benchmarks/scale.py
 
 docs: .venv/ready-test
 	$(BIN)/python docs/build.py

@@ -150,9 +150,12 @@ class ClusterSetup:
             )
         old = Size(before.leaders.desired, before.workers.desired)
         if old.nodes == 0:
-            automatic_stop.remove(self.aws, self.infrastructure.auto_scaling_group)
             self.console.say("This can't be completed: stopping what was started.")
-            stop_all(self.cluster, self.console, self.options.timeout)
+            try:
+                stop_all(self.cluster, self.console, self.options.timeout)
+            except SatcompError as error:
+                return SatcompError(f"{failure.message} {error.message}", error.advice)
+            automatic_stop.remove(self.aws, self.infrastructure.auto_scaling_group)
             return SatcompError(f"{failure.message} No machine is running.", failure.advice)
         with self.console.waiting(f"This can't be completed: going back to {old}") as wait:
             done = start.back(wait, self.options.timeout)

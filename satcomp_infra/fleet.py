@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 _GONE = ("ServiceNotFoundException", "ServiceNotActiveException", "ClusterNotFoundException")
 _ENDED_AT_A_TIME = 20
 """Machines that are ended one by one between two looks: Auto Scaling has no call for several."""
-_PAGE = 1000
-"""Instances that one call describes at most (EC2's service model); asked for without a page size, EC2 is throttled
-sooner (EC2 Developer Guide, request throttling)."""
+INSTANCES_PAGE = 250
+"""Instances that one call describes: EC2 would take 1000, whose descriptions are then all in memory. Asked for without
+a page size, calls are throttled sooner (EC2 Developer Guide, request throttling)."""
 _NOT_GONE = ["pending", "running", "shutting-down", "stopping", "stopped"]
 
 
@@ -192,7 +192,7 @@ class Cluster:
                 {"Name": "tag:aws:autoscaling:groupName", "Values": [self._group]},
                 {"Name": "instance-state-name", "Values": _NOT_GONE},
             ],
-            PaginationConfig={"PageSize": _PAGE},
+            PaginationConfig={"PageSize": INSTANCES_PAGE},
         )
         return [i["InstanceId"] for page in pages for r in page["Reservations"] for i in r["Instances"]]
 

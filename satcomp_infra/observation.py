@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from .aws import aws_time, error_code
 from .evidence import ROLES, Activity, Agent, Evidence, Machine, Role, StoppedTask, WaitingJob
-from .fleet import Service
+from .fleet import INSTANCES_PAGE, Service
 from .node import manifest
 from .node.background import background
 from .node.manifest import NodeStatus, NodeType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from .aws import Aws
     from .node.manifest import Node
@@ -50,7 +51,7 @@ def gather(aws: Aws, infrastructure: Infrastructure, since: datetime | None = No
         desired_machines=desired,
         group_machines=there,
         group_zones=zones,
-        machines=tuple(_machine(instance, registered) for instance in instances.result()),
+        machines=tuple(replace(machine, agent=registered.get(machine.id)) for machine in instances.result()),
         roles=roles,
         stopped=tuple(task for task in tasks if task.stopped >= begin),
         activities=tuple(activity for activity in happened if activity.start >= begin),
@@ -197,16 +198,16 @@ class _Questions:
                     )
         return found
 
-    def instances(self) -> list[Any]:
+    def instances(self) -> list[Machine]:
         pages = self._aws.ec2.get_paginator("describe_instances").paginate(
             Filters=[
                 {"Name": "tag:aws:autoscaling:groupName", "Values": [self._infrastructure.auto_scaling_group]},
                 {"Name": "instance-state-name", "Values": _NOT_GONE},
             ],
-            PaginationConfig={"PageSize": 1000},  # the most; without a page size EC2 throttles sooner
+            PaginationConfig={"PageSize": INSTANCES_PAGE},
         )
-        found = [instance for page in pages for r in page["Reservations"] for instance in r["Instances"]]
-        return sorted(found, key=lambda instance: (instance["LaunchTime"], instance["InstanceId"]))
+        found = [_machine(instance) for page in pages for r in page["Reservations"] for instance in r["Instances"]]
+        return sorted(found, key=lambda machine: (machine.launched, machine.id))
 
     def nodes(self) -> tuple[tuple[Node, ...], WaitingJob | None]:
         nodes = tuple(manifest.nodes(self._aws.dynamodb))
@@ -233,7 +234,7 @@ class _Questions:
         return WaitingJob(job_id, wanted) if wanted else None
 
 
-def _machine(instance: Any, agents: Mapping[str, Agent]) -> Machine:
+def _machine(instance: Any) -> Machine:
     return Machine(
         id=instance["InstanceId"],
         type=instance["InstanceType"],
@@ -242,7 +243,7 @@ def _machine(instance: Any, agents: Mapping[str, Agent]) -> Machine:
         launched=instance["LaunchTime"],
         address=instance.get("PrivateIpAddress", ""),
         has_public_address=bool(instance.get("PublicIpAddress")),
-        agent=agents.get(instance["InstanceId"]),
+        agent=None,
     )
 
 

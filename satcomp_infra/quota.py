@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .aws import error_code
+from .fleet import INSTANCES_PAGE
 from .progress import count
 from .tracks import TRACKS
 
@@ -40,12 +41,14 @@ def vcpus(aws: Aws) -> int | None:
 def used(aws: Aws) -> int:
     """The vCPUs of all on-demand machines that count for this quota and are running or starting now."""
     pages = aws.ec2.get_paginator("describe_instances").paginate(
-        Filters=[{"Name": "instance-state-name", "Values": ["pending", "running"]}]
+        Filters=[{"Name": "instance-state-name", "Values": ["pending", "running"]}],
+        PaginationConfig={"PageSize": INSTANCES_PAGE},
     )
-    machines = [machine for page in pages for group in page["Reservations"] for machine in group["Instances"]]
     return sum(
         _vcpus_of(machine["InstanceType"], machine.get("CpuOptions", {}))
-        for machine in machines
+        for page in pages
+        for group in page["Reservations"]
+        for machine in group["Instances"]
         if machine["InstanceType"][0] in _FAMILIES and not machine.get("InstanceLifecycle")
     )
 

@@ -30,7 +30,7 @@ def stop_all(cluster: Cluster, console: Console, timeout: float) -> None:
     def late() -> SatcompError:
         return SatcompError(
             f"After {duration(timeout)} EC2 still hasn't terminated {', '.join(left)}.",
-            "Type the same command again; if that doesn't help, terminate them in the EC2 console: they cost money.",
+            f"They cost money. Try again: {SHUTDOWN} If that doesn't help, terminate them in the EC2 console.",
         )
 
     with console.waiting(f"Stopping {count(total, 'machine')}", total) as wait:

@@ -82,10 +82,9 @@ def run(args: argparse.Namespace, console: Console) -> Exit:
     """Start or stop the machines, and wait until they run or are gone."""
     aws = cli.connect(args)
     infrastructure = find(aws, args.project)
-    cluster = Cluster.of(aws, infrastructure)
     if args.option == "shutdown":
+        stop_all(Cluster.of(aws, infrastructure), console, args.timeout)
         automatic_stop.remove(aws, infrastructure.auto_scaling_group)
-        stop_all(cluster, console, args.timeout)
         console.result("No machine is running: 0.00 USD per hour from now on.")
         return Exit.OK
     size = _size(infrastructure, args)
