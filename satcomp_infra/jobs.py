@@ -88,7 +88,8 @@ class Job:
     """One problem to be solved: what send_message sends and a leader runs.
 
     `timeout_seconds` is wall-clock time from the solver's start. `language` is the formula's (empty: the solver's own
-    default); `solver_options` are handed to the solver as they are.
+    default); `solver_options` are handed to the solver as they are. `check_models`: a model that the solver prints is
+    checked by the leader; those of earlier years check none.
     """
 
     problem: S3Uri
@@ -97,21 +98,23 @@ class Job:
     solver_name: str = ""
     solver_options: tuple[str, ...] = ()
     language: str = ""
+    check_models: bool = True
 
     def to_message(self) -> str:
         """The body of the SQS message, JSON."""
-        return json.dumps(
-            {
-                "s3_uri": str(self.problem),
-                "num_workers": self.num_workers,
-                "formula": {"value": str(self.problem), "language": self.language},
-                "solverConfig": {
-                    "solverName": self.solver_name,
-                    "solverOptions": list(self.solver_options),
-                    "taskTimeoutSeconds": self.timeout_seconds,
-                },
-            }
-        )
+        message: dict[str, Any] = {
+            "s3_uri": str(self.problem),
+            "num_workers": self.num_workers,
+            "formula": {"value": str(self.problem), "language": self.language},
+            "solverConfig": {
+                "solverName": self.solver_name,
+                "solverOptions": list(self.solver_options),
+                "taskTimeoutSeconds": self.timeout_seconds,
+            },
+        }
+        if not self.check_models:  # otherwise, the message is as leaders of earlier years know it
+            message["check_models"] = False
+        return json.dumps(message)
 
     @classmethod
     def from_message(cls, body: str) -> Self:
@@ -148,6 +151,7 @@ class Job:
             solver_name=_get(config, "solverName", str, "", "solverConfig."),
             solver_options=tuple(options),
             language=_get(formula, "language", str, "", "formula."),
+            check_models=_get(message, "check_models", bool, default=True),
         )
 
 
@@ -158,8 +162,10 @@ class Result:
     Times are epoch seconds; `wall_seconds` is the solver's own wall-clock time, `cpu_seconds` the CPU time of all its
     processes on the leader's machine, `peak_memory_mib` the most memory that they had there at a time (looked at once a
     second; exact for one large process; 0 where it is not known). `reason` says, where the verdict is ERROR (or asks
-    for one), what happened, in words. `node` is the leader's address, `workers` those of its workers. `files` is the
-    S3 prefix that holds the run's files.
+    for one), what happened, in words. `model` is of the model where the solver has answered SAT: `right` (it satisfies
+    the formula), `wrong` (the verdict is ERROR, and `reason` says why), `missing` (none was printed) or `not checked`,
+    and behind a colon what more there is to say; it is empty for other answers. `node` is the leader's address,
+    `workers` those of its workers. `files` is the S3 prefix that holds the run's files.
     """
 
     job_id: str
@@ -181,6 +187,7 @@ class Result:
     files: str = ""
     solver_output: Mapping[str, Any] = field(default_factory=dict)
     """solver_out.json as the solver wrote it; empty where it wrote none."""
+    model: str = ""
 
     def to_json(self) -> str:
         """The text of result.json."""
@@ -235,7 +242,7 @@ def _get(values: Mapping[str, Any], name: str, kind: type, default: Any, prefix:
     if value is None:
         return default
     if not isinstance(value, kind):
-        words: dict[type, str] = {str: "a string", dict: "an object", list: "a list"}
+        words: dict[type, str] = {str: "a string", dict: "an object", list: "a list", bool: "true or false"}
         raise JobFormatError(f"The job message's '{prefix}{name}' must be {words[kind]}, not {_shown(value)}.")
     return value
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..jobs import Job, JobFormatError, Result, Verdict
 from .background import all_done, background
+from .checking import ModelCheck
 from .context import Context
 from .crew import Crew, Crews
 from .directory import JobDirectory
@@ -112,12 +113,14 @@ class Attempt:
         self._crew, formula = self._gather(job)
         workers = self._crew.addresses
         write_input(job, formula, workers, context.identity.address)
+        model_check = ModelCheck(context, shop.offspring, job, formula)
         self._log.info("starts its solver%s", f" with workers {', '.join(workers)}" if workers else "")
         self._run = run_solver(context, shop.offspring, directory, job.timeout_seconds, self._log)
         outputs = Outputs.read(directory)
         if outputs.fault:
             self._log.warning("%s", outputs.fault)
-        return judge(self._run, outputs, job.timeout_seconds, context.timing)
+        judgement = judge(self._run, outputs, job.timeout_seconds, context.timing)
+        return model_check.applied_to(judgement, outputs, complete=not self._run.fault, log=self._log)
 
     def _gather(self, job: Job) -> tuple[Crew, Path]:
         """Wait for the job's workers and download its problem at the same time; return them and the problem's file."""
@@ -161,4 +164,5 @@ class Attempt:
             workers=self._crew.addresses if self._crew else (),
             files=self._shop.results.location(self._message.job_id),
             solver_output=judgement.solver_output,
+            model=judgement.model,
         )

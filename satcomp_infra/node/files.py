@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+_PIECE_BYTES = 64 * 1024
+"""What is made of a piece fits into a processor's cache: larger pieces are slower."""
 MAX_FILE_BYTES = 256 * 1024 * 1024
 """Of a file that is kept. A model of twenty-five million variables fits; of a larger file the two ends are kept."""
 
@@ -55,3 +58,26 @@ def shortened(file: BinaryIO, limit: int = MAX_FILE_BYTES) -> bytes | None:
     first = file.read(half)
     file.seek(-half, os.SEEK_END)
     return first + gap(size - 2 * half) + file.read(half)
+
+
+def pieces(file: BinaryIO, end: int | None = None) -> Iterator[bytes]:
+    """The text from here to `end` (the start of a line; None: the end of the file), in pieces that end with a line.
+
+    In a line that is longer than a piece, they end between two words; where the line begins with a letter, as in `c`
+    and `v` lines, each of its later pieces begins with it, too.
+    """
+    begun = b""
+    left = os.fstat(file.fileno()).st_size - file.tell() if end is None else end - file.tell()
+    while left > 0 and (read := file.read(min(left, _PIECE_BYTES))):
+        left -= len(read)
+        rest = file.readline(min(left, _PIECE_BYTES)) if left > 0 and not read.endswith(b"\n") else b""
+        left -= len(rest)
+        text, begun = begun + read + rest, b""
+        if left > 0 and not text.endswith(b"\n"):
+            line = text.rfind(b"\n") + 1
+            word = max(text.rfind(b" ", line), text.rfind(b"\t", line)) + 1 or len(text)
+            letter = text[line : line + 1] + b" " if text[line : line + 1].isalpha() else b""
+            text, begun = text[:word], letter + text[word:]
+        yield text
+    if begun:
+        yield begun

@@ -63,6 +63,8 @@ class Timing:
     """For the team's cleanup program (the solver contract's ten seconds)."""
     leader: float = 60.0
     """That a worker program's start waits for a leader to be there: existing ones read its address first of all."""
+    model_check: float = 60.0
+    """For the check of a model: 300 million literals and more, even on a machine with one processor."""
     retry: float = 5.0
     """Until a job that AWS's trouble stopped is offered again."""
 

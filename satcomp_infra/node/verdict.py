@@ -19,12 +19,13 @@ _SHELL_SIGNAL = 128
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict as the result has it."""
+    """A verdict as the result has it, and what it says of the model."""
 
     verdict: Verdict
     reason: str = ""
     return_code: int | None = None
     solver_output: Mapping[str, Any] = field(default_factory=dict)
+    model: str = ""
 
 
 def judge(run: Run, outputs: Outputs, timeout_seconds: int, timing: Timing) -> Judgement:
