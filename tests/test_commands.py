@@ -233,6 +233,15 @@ class TestSend:
         assert f"There is no object {location}" in answer.err
         assert queued() == []
 
+    @pytest.mark.parametrize(
+        ("words", "said"), [(["--check-models", "off"], False), (["--check-models=on"], None), ([], None)]
+    )
+    def test_the_message_says_when_models_are_not_to_be_checked(self, words: list[str], said: bool | None) -> None:
+        create()
+        assert run("send", "--location", self.location, "--workers", "0", *words).code == 0
+        (message,) = queued()
+        assert message.get("check_models") is said
+
     def test_workers_on_the_parallel_track_are_refused(self) -> None:
         create("parallel")
         answer = run("send", "--location", self.location, "--workers", "1")
@@ -302,6 +311,24 @@ class TestAwait:
         answer = self.send("store", verdict=Verdict.ERROR, reason="The solver was killed by SIGSEGV.")
         assert answer.code == 1
         assert "ERROR in 0.00 s\nThe solver was killed by SIGSEGV.\n" in answer.out
+
+    @pytest.mark.parametrize(
+        ("model", "line"),
+        [
+            ("right", "Its model satisfies the formula.\n"),
+            (
+                "right: its v lines don't end with a 0",
+                "Its model satisfies the formula: its v lines don't end with a 0.\n",
+            ),
+            ("missing", "It has printed no model, which "),
+            ("not checked: that takes more than 60 s", "Its model was not checked: that takes more than 60 s.\n"),
+            ("", "To get its files"),
+        ],
+    )
+    def test_what_is_known_of_a_model_is_said(self, model: str, line: str) -> None:
+        answer = self.send("store", verdict=Verdict.SAT, model=model, files="s3://x/y")
+        assert answer.code == 0
+        assert f"SAT in 0.00 s\n{line}" in answer.out
 
     def test_a_timeout_is_a_result(self) -> None:
         answer = self.send("store", verdict=Verdict.TIMEOUT, timeout_seconds=60)

@@ -26,6 +26,13 @@ def test_a_job_survives_its_message() -> None:
     assert Job.from_message(job.to_message()) == job
 
 
+def test_a_job_without_a_model_check_survives_its_message_and_others_have_no_field_for_it() -> None:
+    job = Job(PROBLEM, check_models=False)
+    assert json.loads(job.to_message())["check_models"] is False
+    assert Job.from_message(job.to_message()) == job
+    assert Job.from_message(json.dumps({**NEW, "check_models": True})) == Job(S3Uri("bucket", "key"), 1)
+
+
 def test_the_2023_format_is_understood() -> None:
     message = {"num_workers": 2, **{name: NEW[name] for name in ("formula", "solverConfig")}}
     assert Job.from_message(json.dumps(message)) == Job(S3Uri("bucket", "key"), 2, 60)
@@ -57,6 +64,7 @@ def test_the_short_2022_format_is_understood_and_gets_the_competition_s_timeout(
         ('{"s3_uri": "s3://bucket/key", "num_workers": true}', "'num_workers'"),
         ('{"s3_uri": "s3://bucket/key", "num_workers": "2"}', "'num_workers'"),
         ('{"s3_uri": "s3://bucket/key", "formula": "x"}', "'formula'"),
+        ('{"s3_uri": "s3://bucket/key", "check_models": "off"}', "'check_models' must be true or false"),
         ('{"formula": {"value": 1}}', "'formula.value'"),
         ('{"s3_uri": "s3://bucket/key", "solverConfig": {"solverOptions": "-p"}}', "'solverConfig.solverOptions'"),
         ('{"s3_uri": "s3://bucket/key", "solverConfig": {"solverOptions": [1]}}', "'solverConfig.solverOptions'"),
@@ -101,6 +109,7 @@ RESULT = Result(
     timeout_seconds=60,
     workers=("10.0.0.5",),
     files="s3://bucket/results/id/",
+    model="right",
     solver_output={"return_code": 10, "artifacts": {"stdout_path": "/d/out", "stderr_path": "/d/err"}},
 )
 
@@ -115,8 +124,8 @@ def test_a_result_of_a_later_version_is_read() -> None:
 
 def test_a_result_of_an_earlier_version_is_read() -> None:
     values = json.loads(RESULT.to_json())
-    del values["cpu_seconds"], values["peak_memory_mib"]
-    assert Result.from_json(json.dumps(values)) == replace(RESULT, cpu_seconds=0.0, peak_memory_mib=0)
+    del values["cpu_seconds"], values["peak_memory_mib"], values["model"]
+    assert Result.from_json(json.dumps(values)) == replace(RESULT, cpu_seconds=0.0, peak_memory_mib=0, model="")
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"job_id": "x", "verdict": "MAYBE", "problem": ""}'])

@@ -94,6 +94,12 @@ def parser() -> cli.Parser:
         help="arguments for the solver, up to the next option of this command; behind '--', all the rest",
     )
     parser.add_argument(
+        "--check-models",
+        choices=("on", "off"),
+        default="on",
+        help="whether the leader checks the solver's model against the formula; a wrong one is an ERROR (default: on)",
+    )
+    parser.add_argument(
         "--await-response",
         action="store_true",
         help="wait for the job's result and print it (exit code 1: ERROR)",
@@ -111,7 +117,8 @@ def run(args: argparse.Namespace, console: Console) -> Exit:
     _, fleet = together(
         lambda: storage.check_exists(aws, args.location), lambda: Cluster.of(aws, infrastructure).look()
     )
-    job = Job(args.location, args.workers, args.timeout, args.name, tuple(args.args), args.format)
+    checked = args.check_models == "on"
+    job = Job(args.location, args.workers, args.timeout, args.name, tuple(args.args), args.format, checked)
     job_id = job_queue.send(aws, infrastructure, job)
     console.result(f"Job {job_id}")
     _warn(args, infrastructure, fleet, console)
@@ -152,6 +159,18 @@ def _show(result: Result, console: Console) -> Exit:
     console.result(f"{result.verdict} {time}")
     if result.reason:
         console.result(result.reason)
+    if result.verdict is Verdict.SAT and result.model:
+        console.result(_about_the_model(result.model))
     if result.files:
         console.result(f"To get its files: aws s3 cp --recursive {result.files} .")
     return Exit.FAILURE if result.verdict is Verdict.ERROR else Exit.OK
+
+
+def _about_the_model(model: str) -> str:
+    known, _, more = model.partition(": ")
+    sentences = {
+        "right": "Its model satisfies the formula",
+        "missing": "It has printed no model, which the competition's parallel and cloud tracks require",
+        "not checked": "Its model was not checked",
+    }
+    return f"{sentences.get(known, known)}{': ' if more else ''}{more}."

@@ -6,6 +6,7 @@ import re
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from operator import neg
 from typing import BinaryIO
 
@@ -14,6 +15,7 @@ from .files import pieces
 TRUE, END = 1, 10
 """What stands in an assignment for a true literal, and for the 0 that ends a clause."""
 _LARGEST = 2**31 - 1
+_LARGEST_CHECKED = 10**9 - 1
 _BLANK = {b"", b" ", b"\t", b"\r"}
 _GAP = re.compile(rb"\[\d+ bytes left out here\]\r?")
 
@@ -82,15 +84,18 @@ class Assignment:
     """What is true: `values[literal]` is TRUE or 0, also for negative literals, which count from the end.
 
     `values[0]` is END. Any literal of at most `digits` digits may be looked up: the numbers between the two ends are
-    of no variable of the model's. That takes up no memory, only addresses.
+    of no variable of the model's. They take up addresses, but no memory.
     """
 
     def __init__(self, model: Model) -> None:
-        """Raises MemoryError."""
+        """Raises CheckError where the model's variables are too many, and OSError."""
+        if model.largest > _LARGEST_CHECKED:
+            raise CheckError(f"it holds {model.largest}, and models of up to {_LARGEST_CHECKED} variables are checked")
         self.digits = len(str(model.largest))
         self.limit = 10**self.digits
         """A literal that is not true, as is its negation."""
-        self.values = bytearray(2 * self.limit + 1)
+        # Not a bytearray, all of which is written when it is made.
+        self.values = mmap(-1, 2 * self.limit + 1, MAP_PRIVATE | MAP_ANONYMOUS)
         for literal in model.literals:
             self.values[literal] = TRUE
         self.values[0] = END

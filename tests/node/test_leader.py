@@ -91,6 +91,7 @@ def test_a_result_has_all_there_is_to_know(leader: Node, cloud: Cloud) -> None:
     result = cloud.result(job_id)
     assert (result.job_id, result.verdict, result.return_code, result.reason) == (job_id, Verdict.SAT, 10, "")
     assert result.problem == str(problem)
+    assert result.model == "right"
     assert 0.2 <= result.wall_seconds < 2
     assert before <= result.received_at <= result.started_at <= result.finished_at - result.wall_seconds <= time.time()
     assert (result.timeout_seconds, result.attempt, result.workers) == (30, 1, ())
@@ -174,6 +175,33 @@ def test_a_problem_may_have_any_name(leader: Node, cloud: Cloud, name: str) -> N
     result = cloud.result(job_id)
     assert (result.verdict, result.problem) == (Verdict.SAT, str(problem))
     assert cloud.stored(job_id, "stdout") == SATISFIABLE
+
+
+def test_a_wrong_model_is_an_error_unless_it_is_not_to_be_checked(leader: Node, cloud: Cloud, problem: S3Uri) -> None:
+    leader.program("solver", "echo 's SATISFIABLE'; echo 'v 1 2 0'; exit 10")
+    unchecked = cloud.send(Job(problem, check_models=False))
+    assert (cloud.result(unchecked).verdict, cloud.result(unchecked).model) == (
+        Verdict.SAT,
+        "not checked: --check-models off",
+    )
+    result = cloud.result(cloud.send(Job(problem)))
+    assert (result.verdict, result.return_code, result.model) == (Verdict.ERROR, 10, "wrong")
+    assert result.reason == "The solver's model does not satisfy clause 2 of the formula: -1 0."
+    leader.program("solver", "echo 's SATISFIABLE'; echo 'v -1 2 0'; exit 10")
+    result = cloud.result(cloud.send(Job(problem)))
+    assert (result.verdict, result.reason, result.model) == (Verdict.SAT, "", "right")
+
+
+def test_a_large_model_is_checked_before_the_result_is_stored(leader: Node, cloud: Cloud) -> None:
+    problem = cloud.upload(
+        "large.cnf.gz", gzip.compress(b"p cnf 6 80001\n" + b"1 2 -3 4 -5 6 0\n" * 80_000 + b"-6 0\n")
+    )
+    leader.program("solver", "echo 's SATISFIABLE'; echo 'v 1 -6 0'; exit 10")
+    job_id = cloud.send(Job(problem))
+    assert cloud.result(job_id).model == "right"
+    assert f"job={job_id} its model is right (the check took" in leader.log
+    leader.program("solver", "echo 's SATISFIABLE'; echo 'v 1 6 0'; exit 10")
+    assert cloud.result(cloud.send(Job(problem))).reason.endswith("does not satisfy clause 80001 of the formula: -6 0.")
 
 
 def test_too_few_workers_are_an_error_that_says_how_they_are(leader: Node, cloud: Cloud, problem: S3Uri) -> None:
