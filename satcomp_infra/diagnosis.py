@@ -199,17 +199,16 @@ class _Examination:
     def nodes(self) -> list[Finding]:
         """What nodes say of themselves, or don't say any more."""
         evidence, found = self._evidence, []
-        machines = {machine.id: machine for machine in evidence.machines if machine.state == "running"}
         for node in evidence.nodes:
             role = "leader" if node.kind == NodeType.LEADER else "worker"
-            machine = machines.get(str(node.item.get("instanceId", "")))
+            machine = evidence.machine_of(node)
             superseded = any(
                 (other.address, other.kind) == (node.address, node.kind) and other.last_modified > node.last_modified
                 for other in evidence.nodes
             )
             ended = any(t.role == role and t.stopped.timestamp() >= node.last_modified - 1 for t in evidence.stopped)
             counts = evidence.roles[role].counts
-            if machine is None or superseded or ended or counts.running < counts.desired:
+            if machine is None or machine.state != "running" or superseded or ended or counts.running < counts.desired:
                 continue
             age = evidence.now.timestamp() - node.last_modified
             if age > FRESH_SECONDS:

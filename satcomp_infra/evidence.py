@@ -110,6 +110,17 @@ class Evidence:
     """By role: the last lines of its node that ended last by itself."""
     waiting: WaitingJob | None
 
+    def machine_of(self, node: Node) -> Machine | None:
+        """The machine that a node runs or ran on, if it is there; nodes of earlier years tell its address alone."""
+        instance = node.item.get("instanceId")
+        for machine in self.machines:
+            if machine.id == instance:
+                return machine
+            # Addresses are given away again, and those nodes leave their items behind.
+            if not instance and machine.address == node.address and machine.launched.timestamp() <= node.last_modified:
+                return machine
+        return None
+
     @property
     def is_empty(self) -> bool:
         """Whether there is no machine, and none is wanted."""

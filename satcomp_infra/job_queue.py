@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from . import earlier_years
 from .aws import error_code, together
 from .errors import SatcompError
-from .jobs import RETURN_CODES, Result, Verdict, result_key
+from .jobs import Result, result_key
+from .progress import duration
 
 if TYPE_CHECKING:
     from .aws import Aws
@@ -21,6 +25,9 @@ _MOST_MESSAGES = 10
 _LOOK_SECONDS = 1
 _HIDE_SECONDS = 5
 """How long others don't see a result message that was received here and turned out to be theirs, at most."""
+_SILENCE_SECONDS = 300
+"""At most, beside a job's own time, between its being taken off the queue and its result. Leaders of today keep it on
+the queue until then; those of earlier years wait up to 120 s for workers, and tell nothing where they fail."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +42,20 @@ class Backlog:
         return f"{self.waiting} on the queue, {self.taken} being solved"
 
 
-def send(aws: Aws, infrastructure: Infrastructure, job: Job) -> str:
-    """Put a job on the queue; returns its id."""
-    return aws.sqs.send_message(QueueUrl=infrastructure.job_queue, MessageBody=job.to_message())["MessageId"]
+@dataclass(frozen=True)
+class Sent:
+    """A job that was put on the queue: its id, and the whole second, by SQS's clock, that it was sent in or after."""
+
+    id: str
+    job: Job
+    second: int
+
+
+def send(aws: Aws, infrastructure: Infrastructure, job: Job) -> Sent:
+    """Put a job on the queue."""
+    response = aws.sqs.send_message(QueueUrl=infrastructure.job_queue, MessageBody=job.to_message())
+    date = response["ResponseMetadata"]["HTTPHeaders"].get("date")
+    return Sent(response["MessageId"], job, int(parsedate_to_datetime(date).timestamp() if date else time.time()))
 
 
 def backlog(aws: Aws, infrastructure: Infrastructure) -> Backlog:
@@ -64,22 +82,25 @@ def stored_result(aws: Aws, bucket: str, job_id: str) -> Result | None:
         raise
 
 
-def await_result(aws: Aws, infrastructure: Infrastructure, job_id: str, wait: Wait) -> Result:
-    """Wait until the job has a result; raises SatcompError where it was given up.
+def await_result(aws: Aws, infrastructure: Infrastructure, sent: Sent, wait: Wait) -> Result:
+    """Wait until the job has a result; raises SatcompError where it was given up, or none can come any more.
 
     The object in the bucket is the truth. The result queue tells sooner, and is all that leaders of earlier years
     give: of it, this job's message alone is taken, and others are put back at once.
     """
+    job_id, patience = sent.id, sent.job.timeout_seconds + _SILENCE_SECONDS
+    silent_since: float | None = None
     while True:
         (announced, others), result = together(
-            lambda: _take_announcement(aws, infrastructure.result_queue, job_id),
+            lambda: _take_announcement(aws, infrastructure.result_queue, sent),
             lambda: stored_result(aws, infrastructure.bucket, job_id),
         )
         if result is None and announced is not None:
-            result = stored_result(aws, infrastructure.bucket, job_id) or _result_of_2023(job_id, announced)
+            result = stored_result(aws, infrastructure.bucket, job_id)
+            result = result or earlier_years.result(job_id, sent.job, announced)
         if result is not None:
             if announced is None:  # the message is sent after the object is stored, so it must be coming now
-                _take_announcement(aws, infrastructure.result_queue, job_id)
+                _take_announcement(aws, infrastructure.result_queue, sent)
             return result
         queue = backlog(aws, infrastructure)
         wait.update(f"Waiting for the result: {queue}")
@@ -88,11 +109,20 @@ def await_result(aws: Aws, infrastructure: Infrastructure, job_id: str, wait: Wa
                 f"Job {job_id} was given up: three nodes in turn took it and died or were stopped before its end.",
                 f"The nodes' last words are in CloudWatch, log group {infrastructure.leader_log_group}.",
             )
+        if queue.waiting or queue.taken:
+            silent_since = None
+        elif silent_since is None:
+            silent_since = wait.elapsed
+        elif wait.elapsed - silent_since > patience:
+            raise SatcompError(
+                f"Job {job_id} was taken off the queue more than {duration(patience)} ago, and has no result.",
+                "Leaders of earlier years tell nothing where they fail; what they printed: ./show_status --logs leader",
+            )
         if others:  # their owners shall get them: leave the queue alone for a moment
             wait.console.sleep(_LOOK_SECONDS)
 
 
-def _take_announcement(aws: Aws, queue: str, job_id: str) -> tuple[dict[str, Any] | None, bool]:
+def _take_announcement(aws: Aws, queue: str, sent: Sent) -> tuple[dict[str, Any] | None, bool]:
     """Receive what is on the result queue, waiting a second for it; take this job's message, put the others back.
 
     Returns the message, if it was there, and whether others were.
@@ -102,11 +132,16 @@ def _take_announcement(aws: Aws, queue: str, job_id: str) -> tuple[dict[str, Any
         MaxNumberOfMessages=_MOST_MESSAGES,
         WaitTimeSeconds=_LOOK_SECONDS,
         VisibilityTimeout=_HIDE_SECONDS,
+        MessageSystemAttributeNames=["SentTimestamp"],
     ).get("Messages", [])
     own, others = None, []
     for message in received:
         announcement = _announcement(message["Body"])
-        if announcement.get("task_id") == job_id:
+        # An earlier year's may be left from an earlier job with the same problem.
+        of_now = int(message["Attributes"]["SentTimestamp"]) >= sent.second * 1000
+        if announcement.get("task_id") == sent.id or (
+            own is None and of_now and earlier_years.is_result_of(announcement, sent.job)
+        ):
             own = announcement
             aws.sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
         else:
@@ -128,23 +163,6 @@ def _announcement(body: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def _result_of_2023(job_id: str, announcement: dict[str, Any]) -> Result:
-    """The result that a message of a 2023 leader tells of; such a leader stores none."""
-    driver, solver = announcement.get("driver") or {}, announcement.get("solver") or {}
-    output = solver.get("output") or {}
-    code = output.get("return_code")
-    verdict = RETURN_CODES.get(code, Verdict.ERROR) if isinstance(code, int) else Verdict.ERROR
-    return Result(
-        job_id=job_id,
-        verdict=verdict,
-        problem=str(driver.get("s3_uri", "")),
-        reason=f"The solver's return code was {code}." if verdict is Verdict.ERROR else "",
-        return_code=code if isinstance(code, int) else None,
-        wall_seconds=float(driver.get("solver_runtime_millis") or 0) / 1000,
-        solver_output=output,
-    )
 
 
 def _is_given_up(aws: Aws, dead_letter_queue: str, job_id: str) -> bool:

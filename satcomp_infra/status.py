@@ -68,8 +68,7 @@ class Cluster:
         newest: dict[tuple[str, str], Node] = {}
         for node in sorted(self.evidence.nodes, key=lambda node: node.last_modified):
             newest[node.kind, node.address] = node
-        machines = {machine.id for machine in self.evidence.machines}
-        there = [n for n in newest.values() if n.item.get("instanceId") in machines or self.silence(n) <= FRESH_SECONDS]
+        there = [n for n in newest.values() if self.evidence.machine_of(n) or self.silence(n) <= FRESH_SECONDS]
         return sorted(there, key=lambda node: (node.kind, node.address))
 
 
@@ -179,7 +178,7 @@ def _cluster_json(cluster: Cluster) -> dict[str, Any]:
                 "id": node.node_id,
                 "type": node.kind,
                 "address": node.address,
-                "machine": str(node.item.get("instanceId", "")),
+                "machine": machine.id if (machine := evidence.machine_of(node)) else "",
                 "status": node.status,
                 "job": str(node.item.get("jobId", "")),
                 "silent_for": cluster.silence(node),

@@ -233,14 +233,11 @@ class TestSend:
         assert f"There is no object {location}" in answer.err
         assert queued() == []
 
-    @pytest.mark.parametrize(
-        ("words", "said"), [(["--check-models", "off"], False), (["--check-models=on"], None), ([], None)]
-    )
-    def test_the_message_says_when_models_are_not_to_be_checked(self, words: list[str], said: bool | None) -> None:
+    def test_the_message_says_when_models_are_not_to_be_checked(self) -> None:
         create()
-        assert run("send", "--location", self.location, "--workers", "0", *words).code == 0
-        (message,) = queued()
-        assert message.get("check_models") is said
+        for words in (["--check-models", "off"], ["--check-models=on"], []):
+            assert run("send", "--location", self.location, "--workers", "0", *words).code == 0
+        assert sorted(str(message.get("check_models")) for message in queued()) == ["False", "None", "None"]
 
     def test_workers_on_the_parallel_track_are_refused(self) -> None:
         create("parallel")
@@ -262,7 +259,7 @@ class TestSend:
 class TestAwait:
     """What a leader would do is done here as soon as the job is sent: by a clock that acts when it is looked at."""
 
-    def send(self, act: str, **fields: object) -> Answer:
+    def send(self, act: str, *, speed: float = 1, **fields: object) -> Answer:
         create()
         sqs, s3 = boto3.client("sqs"), boto3.client("s3")
         result_queue = sqs.get_queue_url(QueueName=NAMES.result_queue)["QueueUrl"]
@@ -278,12 +275,16 @@ class TestAwait:
                     result = Result(job_id=acted[0], problem="s3://x/y", **fields)  # type: ignore[arg-type]
                     if "store" in act:
                         s3.put_object(Bucket=NAMES.bucket, Key=result_key(acted[0]), Body=result.to_json().encode())
+                    if "take" in act:
+                        job_queue = sqs.get_queue_url(QueueName=NAMES.job_queue)["QueueUrl"]
+                        (job,) = sqs.receive_message(QueueUrl=job_queue)["Messages"]
+                        sqs.delete_message(QueueUrl=job_queue, ReceiptHandle=job["ReceiptHandle"])
                     if "announce" in act:
                         sqs.send_message(QueueUrl=result_queue, MessageBody=result.announcement())
                 return super().write(text)
 
         clock = Clock()
-        console = Console(Watcher(), io.StringIO(), clock=lambda: clock.now, sleep=clock.sleep)
+        console = Console(Watcher(), io.StringIO(), clock=lambda: speed * clock.now, sleep=clock.sleep)
         words = ["--location", f"s3://{NAMES.bucket}/test.cnf", "--workers", "0", "--await-response"]
         code = cli.main("commands.send", words, console)
         left = sqs.receive_message(QueueUrl=result_queue, MaxNumberOfMessages=10, WaitTimeSeconds=2)["Messages"]
@@ -292,10 +293,14 @@ class TestAwait:
 
     def test_a_verdict_is_printed_with_its_time_and_files(self) -> None:
         answer = self.send(
-            "store, announce", verdict=Verdict.SAT, wall_seconds=1.234, files=f"s3://{NAMES.bucket}/results/x/"
+            "store, announce",
+            verdict=Verdict.SAT,
+            wall_seconds=1.234,
+            files=f"s3://{NAMES.bucket}/results/x/",
+            model="right",
         )
         assert answer.code == 0
-        assert "\nSAT in 1.23 s\n" in answer.out
+        assert "\nSAT in 1.23 s\nIts model satisfies the formula.\n" in answer.out
         assert f"aws s3 cp --recursive s3://{NAMES.bucket}/results/x/ ." in answer.out
 
     def test_the_stored_result_is_enough(self) -> None:
@@ -307,6 +312,12 @@ class TestAwait:
         )
         assert "\nUNSAT in 2.00 s\n" in answer.out
 
+    def test_a_job_that_a_leader_of_an_earlier_year_has_lost_is_not_waited_for_without_end(self) -> None:
+        answer = self.send("take", speed=20, verdict=Verdict.SAT)
+        assert answer.code == 1
+        assert "was taken off the queue more than 6 min 0 s ago, and has no result." in answer.err
+        assert "./show_status --logs leader" in answer.err
+
     def test_an_error_has_its_reason_and_exit_code_1(self) -> None:
         answer = self.send("store", verdict=Verdict.ERROR, reason="The solver was killed by SIGSEGV.")
         assert answer.code == 1
@@ -315,20 +326,19 @@ class TestAwait:
     @pytest.mark.parametrize(
         ("model", "line"),
         [
-            ("right", "Its model satisfies the formula.\n"),
             (
                 "right: its v lines don't end with a 0",
-                "Its model satisfies the formula: its v lines don't end with a 0.\n",
+                "Its model satisfies the formula: its v lines don't end with a 0.",
             ),
-            ("missing", "It has printed no model, which "),
-            ("not checked: that takes more than 60 s", "Its model was not checked: that takes more than 60 s.\n"),
-            ("", "To get its files"),
+            ("missing", "It has printed no model, which the competition's parallel and cloud tracks require."),
+            ("not checked: that takes more than 60 s", "Its model was not checked: that takes more than 60 s."),
         ],
+        ids=["right", "missing", "not checked"],
     )
     def test_what_is_known_of_a_model_is_said(self, model: str, line: str) -> None:
-        answer = self.send("store", verdict=Verdict.SAT, model=model, files="s3://x/y")
+        answer = self.send("store", verdict=Verdict.SAT, model=model)
         assert answer.code == 0
-        assert f"SAT in 0.00 s\n{line}" in answer.out
+        assert f"SAT in 0.00 s\n{line}\n" in answer.out
 
     def test_a_timeout_is_a_result(self) -> None:
         answer = self.send("store", verdict=Verdict.TIMEOUT, timeout_seconds=60)

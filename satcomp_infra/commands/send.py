@@ -119,7 +119,8 @@ def run(args: argparse.Namespace, console: Console) -> Exit:
     )
     checked = args.check_models == "on"
     job = Job(args.location, args.workers, args.timeout, args.name, tuple(args.args), args.format, checked)
-    job_id = job_queue.send(aws, infrastructure, job)
+    sent = job_queue.send(aws, infrastructure, job)
+    job_id = sent.id
     console.result(f"Job {job_id}")
     _warn(args, infrastructure, fleet, console)
     if not args.await_response:
@@ -129,7 +130,7 @@ def run(args: argparse.Namespace, console: Console) -> Exit:
         f"The job goes on; its result will be s3://{infrastructure.bucket}/results/{job_id}/result.json"
     )
     with console.waiting("Waiting for the result") as wait:
-        result = job_queue.await_result(aws, infrastructure, job_id, wait)
+        result = job_queue.await_result(aws, infrastructure, sent, wait)
     return _show(result, console)
 
 
