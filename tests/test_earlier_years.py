@@ -17,7 +17,6 @@ import pytest
 from satcomp_infra import earlier_years
 from satcomp_infra.evidence import Evidence, Machine
 from satcomp_infra.jobs import Job, S3Uri, Verdict
-
 from satcomp_infra.node.manifest import Node
 
 from .local_cluster import REAL, LocalCluster, eventually, running
