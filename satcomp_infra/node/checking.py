@@ -78,10 +78,10 @@ class ModelCheck:
         with tempfile.TemporaryFile() as answer:
             child = self._offspring.start(
                 Path(sys.executable),
-                *("-S", "-P", "-m", check.__name__),  # what is installed isn't needed, and takes time to find
+                *("-S", "-m", check.__name__),  # what is installed isn't needed, and takes time to find
                 *(str(self._formula), str(stdout), "complete" if complete else "incomplete", str(processes)),
-                directory=_SOURCES,
-                environment={"PYTHONPATH": str(_SOURCES)},
+                directory=_SOURCES,  # which is where it finds its modules; in the job's, a solver may have left others
+                environment={},
                 stdout=answer.fileno(),
             )
             try:

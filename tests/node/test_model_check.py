@@ -222,6 +222,19 @@ def test_the_first_of_two_wrong_clauses_is_named_whichever_process_finds_it(tmp_
     assert first_unsatisfied(walks)[0] == Unsatisfied(101, (2,))
 
 
+def test_of_a_clause_that_lies_in_several_pieces_no_part_is_shown_as_the_whole(tmp_path: Path) -> None:
+    literals = b" ".join(b"%d" % literal for literal in range(2, 40_000))
+    found = outcome(tmp_path, b"1 0\n" + literals + b" 0\n", b"v 1 0\n")
+    assert found.reason == "The solver's model does not satisfy clause 2 of the formula."
+
+
+def test_a_file_without_lines_and_words_comes_in_pieces_too(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"1" * 1_000_000)
+    with open_file(path) as file:
+        assert {len(piece) <= 200_000 for piece in pieces(file)} == {True}
+
+
 def test_pieces_of_a_file_are_all_of_it(tmp_path: Path) -> None:
     path = tmp_path / "file"
     words = [b"%d" % number for number in range(200_000)]
