@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
+from typing import cast
 
 from .files import open_file, pieces
 from .model import END, TRUE, Assignment, CheckError
 
 SHOWN_LITERALS = 20
 """How many of a clause's literals are of interest."""
+_PLAIN = b"0123456789- \n"
+_COMMAS = bytes.maketrans(b" \n", b",,")
 _ONE_DIGIT = bytes.maketrans(b"123456789", b"0" * 9)
 _COMMENT = re.compile(rb"^[ \t]*c.*$", re.MULTILINE)
 _HEADER = re.compile(rb"^[ \t]*p[ \t]+cnf[ \t]+(\d{1,18})[ \t]+\d{1,18}[ \t\r]*$", re.MULTILINE)
@@ -121,16 +126,16 @@ def stretches(formula: Path, count: int) -> list[tuple[int, int]]:
     return list(pairwise(sorted(cuts)))
 
 
-def _numbers(piece: bytes, assignment: Assignment, found: Walk) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _numbers(piece: bytes, assignment: Assignment, found: Walk) -> tuple[Sequence[int], Sequence[int]]:
     """A piece's literals and zeros, and what to look up for each. Notes in `found` what else it holds."""
     # A number with more digits than any of the model's variables could be mistaken for another one's negation.
-    if b"_" not in piece and b"0" * (assignment.digits + 1) not in piece.translate(_ONE_DIGIT):
+    if b"0" * (assignment.digits + 1) not in piece.translate(_ONE_DIGIT) and not piece.translate(None, _PLAIN):
         try:
-            numbers = tuple(map(int, piece.split()))
+            plain = _parsed(piece)
         except ValueError:
-            pass  # comments, the header, or worse
+            pass
         else:
-            return numbers, numbers
+            return plain, plain
     if trailer := _TRAILER.search(piece):  # of SATLIB's uniform random formulas, which have a 0 behind it
         piece = piece[: trailer.start()]
         found.finished = True
@@ -146,9 +151,17 @@ def _numbers(piece: bytes, assignment: Assignment, found: Walk) -> tuple[tuple[i
     return numbers, tuple(number if -limit < number < limit else limit for number in numbers)
 
 
-def _clause(numbers: tuple[int, ...], number: int) -> tuple[int, ...]:
+def _parsed(piece: bytes) -> Sequence[int]:
+    """The numbers in a text of digits, signs, blanks and line ends. Raises ValueError."""
+    with suppress(ValueError):  # it is one where there is more than a blank or a line end between two numbers
+        # Nothing in the standard library reads numbers as fast as the JSON scanner does.
+        return cast("list[int]", json.loads(f"[{piece.translate(_COMMAS).decode('ascii').rstrip(',')}]"))
+    return tuple(map(int, piece.split()))
+
+
+def _clause(numbers: Sequence[int], number: int) -> tuple[int, ...]:
     """The literals of the clause that ends as the piece's so-and-so-manieth."""
     start = 0
     for _ in range(number - 1):
         start = numbers.index(0, start) + 1
-    return numbers[start : numbers.index(0, start)][: SHOWN_LITERALS + 1]
+    return tuple(numbers[start : numbers.index(0, start)][: SHOWN_LITERALS + 1])
