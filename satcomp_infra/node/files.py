@@ -64,7 +64,7 @@ def pieces(file: BinaryIO, end: int | None = None) -> Iterator[bytes]:
     """The text from here to `end` (the start of a line; None: the end of the file), in pieces that end with a line.
 
     In a line that is longer than a piece, they end between two words; where the line begins with a letter, as in `c`
-    and `v` lines, each of its later pieces begins with it, too.
+    and `v` lines, each of its later pieces begins with it, too, indented alike.
     """
     begun = b""
     left = os.fstat(file.fileno()).st_size - file.tell() if end is None else end - file.tell()
@@ -76,8 +76,9 @@ def pieces(file: BinaryIO, end: int | None = None) -> Iterator[bytes]:
         if left > 0 and not text.endswith(b"\n"):
             line = text.rfind(b"\n") + 1
             word = max(text.rfind(b" ", line), text.rfind(b"\t", line)) + 1 or len(text)
-            letter = text[line : line + 1] + b" " if text[line : line + 1].isalpha() else b""
-            text, begun = text[:word], letter + text[word:]
+            first = text[line:].lstrip(b" \t")[:1]
+            again = text[line : text.index(first, line)] + first + b" " if first.isalpha() else b""
+            text, begun = text[:word], again + text[word:]
         yield text
     if begun:
         yield begun

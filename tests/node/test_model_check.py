@@ -125,7 +125,7 @@ def test_formulas_of_many_pieces_are_no_different(tmp_path: Path, seed: int) -> 
         clauses.insert(expected - 1, [-literal for literal in dice.sample(model, 3)])
     formula, stdout = written(dice, clauses, variables), printed(dice, model)
     if seed % 4 > 1:  # all of it on one line, as nobody should, with the longest comment before it
-        formula = b"c" + b" 1 2 0" * 40_000 + b"\n" + b" ".join(b"%d" % x for c in clauses for x in (*c, 0)) + b"\n"
+        formula = b" c" + b" 1 2 0" * 40_000 + b"\n" + b" ".join(b"%d" % x for c in clauses for x in (*c, 0)) + b"\n"
         stdout = b"c" + b" v" * 70_000 + b"\nv " + b" ".join(b"%d" % literal for literal in model) + b" 0\n"
     assert len(formula) > 2.5 * 64 * 1024
     found = outcome(tmp_path, formula, stdout)
