@@ -12,7 +12,7 @@ from .background import background
 from .children import is_program
 from .context import Context
 from .crew import Crews
-from .lease import VISIBILITY_SECONDS, Lease
+from .lease import Lease
 from .log import LOG, JobLog
 from .manifest import NodeStatus, NodeType
 from .offspring import Offspring
@@ -86,7 +86,7 @@ class Leader:
             QueueUrl=self._queue_url,
             MaxNumberOfMessages=1,
             WaitTimeSeconds=_POLL_SECONDS,
-            VisibilityTimeout=VISIBILITY_SECONDS,
+            VisibilityTimeout=self._context.timing.visibility,
             MessageSystemAttributeNames=["ApproximateReceiveCount"],
         )
         return response.get("Messages", [])
@@ -101,7 +101,7 @@ class Leader:
         )
         log = JobLog(message.job_id)
         attempt = Attempt(self._shop, message, log)
-        with Lease(self._sqs, self._queue_url, received["ReceiptHandle"], log) as lease:
+        with Lease(self._sqs, self._queue_url, received["ReceiptHandle"], log, self._context.timing) as lease:
             try:
                 self._stop.check()
                 self._registration.update(status=NodeStatus.BUSY, jobId=message.job_id)

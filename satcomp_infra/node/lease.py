@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Self
 
 from .aws import AwsError, error_code, in_words
 from .log import JobLog
+from .settings import Timing
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-VISIBILITY_SECONDS = 60
-"""How long after a leader's death its job is offered to another."""
-EXTEND_EVERY_SECONDS = 15.0
-"""Three extensions may fail before the message is lost."""
 # SQS says the last one where the message is gone, or was received again, or has been hidden for 12 hours.
 _LOST = {
     "ReceiptHandleIsInvalid",
@@ -25,22 +22,13 @@ _LOST = {
 
 
 class Lease:
-    """Hides a received message for as long as this context lasts, and then no longer than `VISIBILITY_SECONDS`.
+    """Hides a received message for as long as this context lasts, and then no longer than `timing.visibility` seconds.
 
     One of `delete` and `give_back` ends it: the message is gone, or offered again.
     """
 
-    def __init__(
-        self,
-        sqs: SQSClient,
-        queue_url: str,
-        receipt: str,
-        log: JobLog,
-        *,
-        every: float = EXTEND_EVERY_SECONDS,
-    ) -> None:
-        """`every` is how many seconds lie between two extensions."""
-        self._every = every
+    def __init__(self, sqs: SQSClient, queue_url: str, receipt: str, log: JobLog, timing: Timing) -> None:
+        self._timing = timing
         self._sqs = sqs
         self._queue_url = queue_url
         self._receipt = receipt
@@ -72,9 +60,9 @@ class Lease:
             self._change(int(after_seconds))
 
     def _keep(self) -> None:
-        while not self._ended.wait(self._every):
+        while not self._ended.wait(self._timing.extension):
             with self._lock:  # an extension on its way would hide again what has just been given back
-                if not self._ended.is_set() and not self._change(VISIBILITY_SECONDS):
+                if not self._ended.is_set() and not self._change(self._timing.visibility):
                     return
 
     def _change(self, seconds: int) -> bool:

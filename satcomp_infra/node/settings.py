@@ -67,6 +67,16 @@ class Timing:
     """For the check of a model: 300 million literals and more, even on a machine with one processor."""
     retry: float = 5.0
     """Until a job that AWS's trouble stopped is offered again."""
+    visibility: int = 30
+    """That a job's message is hidden from other leaders (SQS's VisibilityTimeout, whole seconds), counted from its
+    receipt and from each extension: so long after its leader was killed, at most, another one gets the job.
+
+    Half a minute, because ECS needs about as long to start the killed leader's task again: a shorter time would seldom
+    let anybody start sooner. And because AWS may throttle a leader, or be out of its reach, for so long without the
+    job being taken from it: that would cost all that its solver has done, up to a thousand seconds."""
+    extension: float = 5.0
+    """Between two extensions. Five of them may fail before the message is lost. A leader makes half a million of them
+    in a month of solving, for 0.20 USD."""
 
 
 def _listed(names: list[str]) -> str:

@@ -13,6 +13,7 @@ import pytest
 from satcomp_infra.jobs import Job, Result, Verdict, result_key
 from satcomp_infra.node.lease import Lease
 from satcomp_infra.node.log import JobLog
+from satcomp_infra.node.settings import Timing
 
 from .cloud import BUCKET, Cloud
 from .nodes import Metadata, Node
@@ -175,8 +176,8 @@ def test_a_leader_that_can_not_kill_what_it_started_ends_itself(
 def test_a_lease_hides_the_message_for_as_long_as_it_lasts(cloud: Cloud) -> None:
     cloud.send("a job")
     (message,) = cloud.sqs.receive_message(QueueUrl=cloud.jobs, VisibilityTimeout=5)["Messages"]
-    with Lease(cloud.sqs, cloud.jobs, message["ReceiptHandle"], JobLog("id"), every=0.05) as lease:
-        eventually(lambda: cloud.hidden_for() > 30, "an extension")
+    with Lease(cloud.sqs, cloud.jobs, message["ReceiptHandle"], JobLog("id"), Timing(extension=0.05)) as lease:
+        eventually(lambda: cloud.hidden_for() > 20, "an extension")
         lease.give_back()
         assert cloud.waiting() == 1
 
@@ -185,7 +186,7 @@ def test_a_lost_message_is_logged_and_not_asked_for_again(cloud: Cloud, caplog: 
     cloud.send("a job")
     (message,) = cloud.sqs.receive_message(QueueUrl=cloud.jobs, VisibilityTimeout=5)["Messages"]
     cloud.sqs.delete_message(QueueUrl=cloud.jobs, ReceiptHandle=message["ReceiptHandle"])
-    with Lease(cloud.sqs, cloud.jobs, message["ReceiptHandle"], JobLog("id"), every=0.01) as lease:
+    with Lease(cloud.sqs, cloud.jobs, message["ReceiptHandle"], JobLog("id"), Timing(extension=0.01)) as lease:
         eventually(lambda: "the message is lost" in caplog.text, "a line in the log")
         assert len(caplog.records) == 1
         lease.delete()  # and this is no error
