@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import wait
-from dataclasses import dataclass
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,16 +13,17 @@ from ..jobs import Job, JobFormatError, Result, Verdict
 from .background import all_done, background
 from .checking import ModelCheck
 from .context import Context
-from .crew import Crew, Crews
+from .crew import Crew, CrewLost, Crews
 from .directory import JobDirectory
 from .failure import JobError
+from .lease import Lease
 from .log import JobLog
 from .offspring import Offspring
 from .outputs import Outputs
 from .problem import fetch
 from .results import Results
 from .solver import Run, run_solver, write_input
-from .stop import Stopped
+from .stop import Stop
 from .verdict import Judgement, judge
 
 if TYPE_CHECKING:
@@ -43,24 +44,31 @@ class Message:
 
 @dataclass(frozen=True)
 class Workshop:
-    """What a leader has for doing jobs, whichever job it is."""
+    """What a leader has for doing jobs, whichever job it is.
+
+    `allowed_attempts` is how often the queue offers a message before it is a dead letter; 0 where that isn't known.
+    """
 
     context: Context
     s3: S3Client
     results: Results
     crews: Crews
     offspring: Offspring
+    allowed_attempts: Future[int]
 
 
 class Attempt:
-    """An attempt at a job. `run` is called once."""
+    """An attempt at a job. `run` is called once; when `stop` is set, it is broken off, and raises that one's reason."""
 
-    def __init__(self, workshop: Workshop, message: Message, log: JobLog) -> None:
+    def __init__(self, workshop: Workshop, message: Message, lease: Lease, stop: Stop, log: JobLog) -> None:
         self._shop = workshop
         self._message = message
+        self._lease = lease
+        self._stop = stop
         self._log = log
-        self._stop = workshop.context.stop
-        self._directory = JobDirectory(workshop.context.settings.shared, message.job_id, log)
+        self._context = replace(workshop.context, stop=stop)
+        settings, timing = self._context.settings, self._context.timing
+        self._directory = JobDirectory(settings.shared, message.job_id, timing.abandoned, log)
         self._job: Job | None = None
         self._crew: Crew | None = None
         self._run: Run | None = None
@@ -68,9 +76,9 @@ class Attempt:
     def run(self) -> None:
         """Do the job. On return its result is stored and announced, and its workers know that it has ended.
 
-        Raises Stopped where the node was asked to stop before there was a verdict, and whatever keeps it from having
-        one that is no fault of the job's, AWS's errors for example. Then, too, the workers are told, and nothing runs
-        any more. In any case the job's directory is out of the way; `clear` removes its files.
+        Raises Stopped where the node was asked to stop before there was a verdict, LeaseLost and CrewLost, and whatever
+        keeps it from having a verdict that is no fault of the job's, AWS's errors for example. Then, too, the workers
+        are told, and nothing runs any more. `clear` removes the job's files.
         """
         results, directory = self._shop.results, self._directory.path
         if self._message.attempt > 1 and (earlier := results.find(self._message.job_id)):
@@ -81,11 +89,11 @@ class Attempt:
             return
         try:
             judgement = self._judgement()
+            self._lease.check()
             result = results.store(self._result(judgement), Outputs.read(directory).files(), self._log)
             all_done(background(results.announce, result, directory), background(self._release_crew))
         finally:
             self._release_crew()
-            self._directory.put_away()
         because = f": {result.reason}" if result.reason else ""
         self._log.info("%s after %.2f s%s", result.verdict, result.wall_seconds, because)
 
@@ -106,20 +114,30 @@ class Attempt:
             return self._solve(self._job)
         except (JobFormatError, JobError) as error:
             return Judgement(Verdict.ERROR, str(error))
+        except CrewLost as lost:
+            attempts = self._message.attempt
+            if not 0 < self._shop.allowed_attempts.result() <= attempts:
+                raise
+            return Judgement(Verdict.ERROR, f"{lost} It was the last of {attempts} attempts at this job.")
 
     def _solve(self, job: Job) -> Judgement:
-        shop, context, directory = self._shop, self._shop.context, self._directory.path
+        shop, context, directory = self._shop, self._context, self._directory.path
         self._directory.make()
         self._crew, formula = self._gather(job)
         workers = self._crew.addresses
         write_input(job, formula, workers, context.identity.address)
         model_check = ModelCheck(context, shop.offspring, job, formula)
         self._log.info("starts its solver%s", f" with workers {', '.join(workers)}" if workers else "")
-        self._run = run_solver(context, shop.offspring, directory, job.timeout_seconds, self._log)
+        with self._crew.watched(self._stop, self._log):
+            self._run = run_solver(context, shop.offspring, directory, job.timeout_seconds, self._log)
+        if self._run.broken_off:
+            raise self._stop.reason
         outputs = Outputs.read(directory)
         if outputs.fault:
             self._log.warning("%s", outputs.fault)
         judgement = judge(self._run, outputs, job.timeout_seconds, context.timing)
+        if judgement.verdict in {Verdict.ERROR, Verdict.UNKNOWN}:
+            self._crew.confirm(self._stop)
         return model_check.applied_to(judgement, outputs, complete=not self._run.fault, log=self._log)
 
     def _gather(self, job: Job) -> tuple[Crew, Path]:
@@ -128,11 +146,11 @@ class Attempt:
 
         def check() -> None:
             if given_up.is_set() or self._stop.is_set():
-                raise Stopped
+                raise self._stop.reason
 
         download = background(fetch, self._shop.s3, job.problem, self._directory.path, check)
         try:
-            self._crew = self._shop.crews.gather(job.num_workers, download)
+            self._crew = self._shop.crews.gather(job.num_workers, download, self._stop, self._log)
             return self._crew, self._stop.result(download)
         finally:
             # It must not write into a directory that is about to be removed; if it hangs, so be it.
@@ -159,8 +177,8 @@ class Attempt:
             started_at=run.started_at if run else 0.0,
             finished_at=time.time(),
             attempt=self._message.attempt,
-            node=self._shop.context.identity.address,
-            instance=self._shop.context.identity.instance,
+            node=self._context.identity.address,
+            instance=self._context.identity.instance,
             workers=self._crew.addresses if self._crew else (),
             files=self._shop.results.location(self._message.job_id),
             solver_output=judgement.solver_output,

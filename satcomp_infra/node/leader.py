@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -11,8 +13,9 @@ from .aws import AwsError, LeaderClients, in_words
 from .background import background
 from .children import is_program
 from .context import Context
-from .crew import Crews
-from .lease import Lease
+from .crew import CrewLost, Crews
+from .directory import remove_abandoned
+from .lease import Lease, LeaseLost
 from .log import LOG, JobLog
 from .manifest import NodeStatus, NodeType
 from .offspring import Offspring
@@ -47,7 +50,14 @@ class Leader:
             context=context,
             s3=clients.s3,
             results=Results(clients.s3, clients.sqs, context.settings.bucket, result_queue_url),
-            crews=Crews(clients.dynamodb, context.identity.address, context.stop, context.timing.workers),
+            crews=Crews(
+                clients.dynamodb,
+                clients.heartbeat,
+                context.identity.address,
+                self._registration.node_id,
+                context.timing.workers,
+            ),
+            allowed_attempts=background(self._allowed_attempts),
             offspring=Offspring(context.timing.killing),
         )
 
@@ -59,9 +69,9 @@ class Leader:
         if self._idle_status() == NodeStatus.ERROR:
             LOG.error("there is no executable program %s: jobs will be ERRORs", self._context.program("solver"))
         with self._registration:
-            self._stop.result(background(self._shop.crews.tell_workers))
+            self._stop.result(background(self._shop.crews.begin))
             LOG.info("ready, at %s", self._context.identity.address)
-            failures = 0
+            failures, looked_through_at = 0, -math.inf
             while not self._stop.is_set() and not self._shop.offspring.immortal:
                 self._registration.update(status=self._idle_status(), jobId="")
                 try:
@@ -75,11 +85,27 @@ class Leader:
                     continue
                 for message in received:
                     self._take(message)
+                self._shop.crews.settle()
+                timing = self._context.timing
+                if time.monotonic() - looked_through_at > timing.abandoned:
+                    remove_abandoned(self._context.settings.shared, timing.abandoned)
+                    looked_through_at = time.monotonic()
         if self._shop.offspring.immortal:
             raise SatcompError("The node ends, so that what its solver has left running ends with the container.")
 
     def _idle_status(self) -> NodeStatus:
         return NodeStatus.READY if is_program(self._context.program("solver")) else NodeStatus.ERROR
+
+    def _allowed_attempts(self) -> int:
+        """How often the queue offers a message before it is a dead letter; 0 where it doesn't say."""
+        try:
+            answer = self._sqs.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=["RedrivePolicy"])
+            return int(json.loads(answer["Attributes"]["RedrivePolicy"])["maxReceiveCount"])
+        except AwsError as error:
+            LOG.warning("how often a job may be tried can't be found out: %s", in_words(error))
+        except (KeyError, ValueError):  # there is no such policy
+            pass
+        return 0
 
     def _receive(self) -> list[MessageTypeDef]:
         response = self._sqs.receive_message(
@@ -100,12 +126,20 @@ class Leader:
             received_at=time.time(),
         )
         log = JobLog(message.job_id)
-        attempt = Attempt(self._shop, message, log)
-        with Lease(self._sqs, self._queue_url, received["ReceiptHandle"], log, self._context.timing) as lease:
+        with (
+            self._stop.part() as stop,
+            Lease(self._sqs, self._queue_url, received["ReceiptHandle"], log, self._context.timing, stop) as lease,
+        ):
+            attempt = Attempt(self._shop, message, lease, stop, log)
             try:
-                self._stop.check()
+                stop.check()
                 self._registration.update(status=NodeStatus.BUSY, jobId=message.job_id)
                 attempt.run()
+            except LeaseLost:
+                pass  # that is logged already, and nothing is left to do
+            except CrewLost as lost:
+                log.warning("given back: %s", lost)
+                lease.give_back()
             except Stopped:
                 log.info("given back: the node stops")
                 lease.give_back()

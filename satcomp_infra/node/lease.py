@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
+from concurrent.futures import wait
 from typing import TYPE_CHECKING, Self
 
 from .aws import AwsError, error_code, in_words
+from .background import background
 from .log import JobLog
 from .settings import Timing
+from .stop import Stop, Stopped
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -21,19 +25,31 @@ _LOST = {
 }
 
 
+class LeaseLost(Stopped):
+    """The message is not this leader's any more: what becomes of the job is another one's concern."""
+
+
 class Lease:
     """Hides a received message for as long as this context lasts, and then no longer than `timing.visibility` seconds.
 
-    One of `delete` and `give_back` ends it: the message is gone, or offered again.
+    One of `delete` and `give_back` ends it: the message is gone, or offered again. If it is lost before, `stop` is set,
+    with LeaseLost as its reason, and neither of them does anything.
     """
 
-    def __init__(self, sqs: SQSClient, queue_url: str, receipt: str, log: JobLog, timing: Timing) -> None:
+    def __init__(
+        self, sqs: SQSClient, queue_url: str, receipt: str, log: JobLog, timing: Timing, stop: Stop | None = None
+    ) -> None:
+        """The message has been received just now."""
         self._timing = timing
         self._sqs = sqs
         self._queue_url = queue_url
         self._receipt = receipt
         self._log = log
+        self._stop = stop or Stop()
+        self._expires = time.monotonic() + timing.visibility
         self._lock = threading.Lock()
+        self._losing = threading.Lock()
+        self._lost = False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
 
@@ -44,10 +60,19 @@ class Lease:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
 
+    def check(self) -> None:
+        """Raise LeaseLost if the message is lost. Call it before what only the message's holder may do."""
+        if time.monotonic() >= self._expires:
+            self._lose(f"it could not be extended for {self._timing.visibility:g} s")
+        if self._lost:
+            raise LeaseLost
+
     def delete(self) -> None:
         """Take the message off the queue: its job is done. Where that fails, the job's result is found next time."""
         with self._lock:
             self._ended.set()
+            if self._lost:
+                return
             try:
                 self._sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=self._receipt)
             except AwsError as error:
@@ -57,25 +82,48 @@ class Lease:
         """Offer the message again, at once or after some seconds. Where that fails, its visibility runs out."""
         with self._lock:
             self._ended.set()
-            self._change(int(after_seconds))
+            if not self._lost:
+                self._change(int(after_seconds))
 
     def _keep(self) -> None:
-        while not self._ended.wait(self._timing.extension):
-            with self._lock:  # an extension on its way would hide again what has just been given back
-                if not self._ended.is_set() and not self._change(self._timing.visibility):
-                    return
+        while not self._ended.wait(min(self._timing.extension, self._left())):
+            # In a thread of its own: who waits for an answer that doesn't come would not see that the time is over.
+            extension = background(self._extend)
+            wait([extension], timeout=self._left())
+            if self._ended.is_set():
+                return
+            try:
+                self.check()
+            except LeaseLost:
+                return
+
+    def _left(self) -> float:
+        return max(0.0, self._expires - time.monotonic())
+
+    def _extend(self) -> None:
+        with self._lock:  # an extension on its way would hide again what has just been given back
+            asked = time.monotonic()
+            if not self._ended.is_set() and asked < self._expires and self._change(self._timing.visibility):
+                self._expires = asked + self._timing.visibility
 
     def _change(self, seconds: int) -> bool:
-        """Set the visibility timeout; return False where the message is no longer this leader's."""
+        """Set the visibility timeout; return whether that was done."""
         try:
             self._sqs.change_message_visibility(
                 QueueUrl=self._queue_url, ReceiptHandle=self._receipt, VisibilityTimeout=seconds
             )
         except AwsError as error:
-            lost = error_code(error) in _LOST
-            what = (
-                "the message is lost, another leader may have it" if lost else "the message's visibility is as it was"
-            )
-            self._log.warning("%s: %s", what, in_words(error))
-            return not lost
+            if error_code(error) in _LOST:
+                self._lose(in_words(error))
+            else:
+                self._log.warning("the message's visibility is as it was: %s", in_words(error))
+            return False
         return True
+
+    def _lose(self, why: str) -> None:
+        with self._losing:
+            if self._lost or self._ended.is_set():
+                return
+            self._lost = True
+        self._log.warning("broken off, for the message is lost and another leader may have it: %s", why)
+        self._stop.set(LeaseLost())

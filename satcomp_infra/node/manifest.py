@@ -28,10 +28,11 @@ class NodeStatus(StrEnum):
 
 
 class NodeType(StrEnum):
-    """A node's role, as the manifest says it."""
+    """A node's role, as the manifest says it. The lock is no node, but has an item like one: see workers_lock.py."""
 
     LEADER = "LEADER"
     WORKER = "WORKER"
+    LOCK = "LOCK_OF_THE_WORKERS"
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,11 @@ class Heartbeats:
 
 def nodes(dynamodb: DynamoDBClient) -> list[Node]:
     """All nodes that have ever registered and not taken their leave, read consistently."""
+    return [node for node in everything(dynamodb) if node.kind != NodeType.LOCK]
+
+
+def everything(dynamodb: DynamoDBClient) -> list[Node]:
+    """All items, read consistently: the nodes, and the lock of the workers."""
     found = []
     for page in dynamodb.get_paginator("scan").paginate(TableName=NODE_MANIFEST_TABLE, ConsistentRead=True):
         for attributes in page["Items"]:
@@ -94,6 +100,28 @@ def nodes(dynamodb: DynamoDBClient) -> list[Node]:
 def put(dynamodb: DynamoDBClient, item: Mapping[str, Any]) -> None:
     """Write a node's item: strings, numbers, and mappings of them."""
     dynamodb.put_item(TableName=NODE_MANIFEST_TABLE, Item={name: _attribute(value) for name, value in item.items()})
+
+
+def put_if(
+    dynamodb: DynamoDBClient,
+    item: Mapping[str, Any],
+    condition: str,
+    values: Mapping[str, Any],
+    names: Mapping[str, str],
+) -> dict[str, Any]:
+    """Write an item if the condition (a DynamoDB expression with these values and names) holds for the one it replaces.
+
+    Return that one; empty if there was none. Raises ClientError, ConditionalCheckFailedException among them.
+    """
+    response = dynamodb.put_item(
+        TableName=NODE_MANIFEST_TABLE,
+        Item={name: _attribute(value) for name, value in item.items()},
+        ConditionExpression=condition,
+        ExpressionAttributeValues={name: _attribute(value) for name, value in values.items()},
+        ExpressionAttributeNames=names,
+        ReturnValues="ALL_OLD",
+    )
+    return {name: _plain(value) for name, value in response.get("Attributes", {}).items()}
 
 
 def delete(dynamodb: DynamoDBClient, node_id: str) -> None:

@@ -67,6 +67,9 @@ class Timing:
     """For the check of a model: 300 million literals and more, even on a machine with one processor."""
     retry: float = 5.0
     """Until a job that AWS's trouble stopped is offered again."""
+    abandoned: float = 300.0
+    """That a job's directory shows no sign of use before it is removed as a dead attempt's. Long after the message was
+    lost: NFS may show a directory as it was a minute ago (nfs(5), acdirmax)."""
     visibility: int = 30
     """That a job's message is hidden from other leaders (SQS's VisibilityTimeout, whole seconds), counted from its
     receipt and from each extension: so long after its leader was killed, at most, another one gets the job.

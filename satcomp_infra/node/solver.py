@@ -16,7 +16,7 @@ from .memory import OomKills
 from .offspring import Offspring, Usage
 from .outputs import CAPTURED_STDERR, CAPTURED_STDOUT
 from .problem import formula_language
-from .stop import Stop, Stopped
+from .stop import Stop
 
 _LOOK_SECONDS = 1.0
 
@@ -27,6 +27,7 @@ class Run:
 
     `returncode` is the exit code, or the negated number of the signal that killed the process. `timed_out`: it was
     ended because its time was over, and `wall_seconds` goes to that moment; `obeyed` says whether SIGTERM was enough.
+    `broken_off`: it was ended because `Stop` was set.
     `usage` is that of all its processes, `oom_kills` how many of them the kernel has killed to get memory; None where
     it doesn't tell. `fault` says why some of what it printed is missing, if it is.
     """
@@ -36,6 +37,7 @@ class Run:
     started_at: float
     timed_out: bool = False
     obeyed: bool = True
+    broken_off: bool = False
     usage: Usage = field(default_factory=Usage)
     oom_kills: int | None = None
     fault: str = ""
@@ -59,8 +61,8 @@ def write_input(job: Job, formula: Path, workers: tuple[str, ...], leader: str) 
 def run_solver(context: Context, offspring: Offspring, directory: Path, timeout_seconds: float, log: Log) -> Run:
     """Run `solver DIRECTORY`; on return, however that is, nothing that it started is left.
 
-    Its output goes to files in the directory. Raises ProgramError where the program can't be started, and Stopped
-    where the node is asked to stop while it runs.
+    Its output goes to files in the directory. It is broken off when `context.stop` is set. Raises ProgramError where
+    the program can't be started.
     """
     stop, timing = context.stop, context.timing
     oom_kills = OomKills()
@@ -77,11 +79,11 @@ def run_solver(context: Context, offspring: Offspring, directory: Path, timeout_
         try:
             ended = _wait(child, offspring, begun + timeout_seconds, stop)
             wall_seconds = time.monotonic() - begun
+            broken_off = not ended and stop.is_set()
             if ended:
                 child.end()
-            elif stop.is_set():
+            elif broken_off:
                 child.end(timing.stop_grace)
-                raise Stopped
             else:
                 child.end(timing.kill_grace, timing.stop_grace, stop)
             obeyed = time.monotonic() - begun - wall_seconds < timing.kill_grace
@@ -91,8 +93,9 @@ def run_solver(context: Context, offspring: Offspring, directory: Path, timeout_
         child.returncode,
         wall_seconds,
         started_at,
-        timed_out=not ended,
+        timed_out=not ended and not broken_off,
         obeyed=obeyed,
+        broken_off=broken_off,
         usage=offspring.take_usage(),
         oom_kills=oom_kills.count(),
         fault=" ".join(filter(None, (out.fault, err.fault))),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from .log import LOG
@@ -14,24 +16,46 @@ T = TypeVar("T")
 
 
 class Stopped(Exception):  # noqa: N818 - being asked to stop is no error
-    """The node was asked to stop, and what it was doing has been broken off."""
+    """The node was asked to stop, and what it was doing has been broken off. Subclasses are other reasons for that."""
 
 
 class Stop:
-    """Says whether the node is to stop. All that waits can wait for this at the same time.
+    """Says whether the node is to stop, or a part of its work. All that waits can wait for this at the same time.
 
-    `asked` is a future that is done once the node is to stop: for waiting together with other futures.
+    `asked` is a future that is done once that is so: for waiting together with other futures. `reason` is then what
+    `check` raises.
     """
 
     def __init__(self) -> None:
         self.asked: Future[None] = Future()
+        self.reason = Stopped()
         self._lock = threading.Lock()
+        self._parts: set[Stop] = set()
 
-    def set(self) -> None:
-        """Ask the node to stop. Can be called again, from any thread; not from a signal handler."""
+    def set(self, reason: Stopped | None = None) -> None:
+        """Ask the node to stop; the first reason holds. Can be called from any thread, not from a signal handler."""
         with self._lock:
-            if not self.asked.done():
-                self.asked.set_result(None)
+            if self.asked.done():
+                return
+            self.reason = reason or self.reason
+            self.asked.set_result(None)
+            parts = list(self._parts)
+        for part in parts:
+            part.set(self.reason)
+
+    @contextmanager
+    def part(self) -> Iterator[Stop]:
+        """The same for a part of the work: it ends with the whole, and can be ended without it."""
+        part = Stop()
+        with self._lock:
+            self._parts.add(part)
+        if self.is_set():
+            part.set(self.reason)
+        try:
+            yield part
+        finally:
+            with self._lock:
+                self._parts.discard(part)
 
     def is_set(self) -> bool:
         """Whether the node has been asked to stop."""
@@ -52,13 +76,13 @@ class Stop:
     def result(self, future: Future[T]) -> T:
         """The future's result, once it has one. Raises what it raises, and Stopped if the node is to stop before."""
         if not self.wait_with(future):
-            raise Stopped
+            raise self.reason
         return future.result()
 
     def check(self) -> None:
-        """Raise Stopped if the node has been asked to stop."""
+        """Raise the reason, which is a Stopped, if the node has been asked to stop."""
         if self.is_set():
-            raise Stopped
+            raise self.reason
 
 
 def stop_on_signals(stop: Stop) -> None:

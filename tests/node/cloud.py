@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 from botocore.exceptions import ClientError
@@ -15,6 +18,7 @@ from mypy_boto3_s3 import S3Client
 from mypy_boto3_sqs import SQSClient
 
 from satcomp_infra.jobs import Job, Result, S3Uri
+from satcomp_infra.node.manifest import NodeType
 from satcomp_infra.project import NODE_MANIFEST_TABLE, TASK_END_TABLE
 
 from .waiting import eventually
@@ -105,7 +109,14 @@ class Cloud:
         return found
 
     def nodes(self) -> list[dict[str, Any]]:
-        """The manifest's items, as DynamoDB has them."""
+        """The nodes' items in the manifest, as DynamoDB has them."""
+        return [item for item in self._items() if item["nodeType"]["S"] != NodeType.LOCK]
+
+    def lock(self) -> dict[str, Any]:
+        """The item of the workers' lock."""
+        return next((item for item in self._items() if item["nodeType"]["S"] == NodeType.LOCK), {})
+
+    def _items(self) -> list[dict[str, Any]]:
         return cast("list[dict[str, Any]]", self.dynamodb.scan(TableName=NODE_MANIFEST_TABLE)["Items"])
 
     def status(self, address: str) -> str:
@@ -117,6 +128,32 @@ class Cloud:
         values: dict[str, Any] = {name: {"S": value} for name, value in item.items()}
         values["lastModified"] = {"N": str(int(time.time() - age))}
         self.dynamodb.put_item(TableName=NODE_MANIFEST_TABLE, Item=values)
+
+    @contextmanager
+    def beating_worker(self, address: str, node_id: str = "") -> Iterator[dict[str, str]]:
+        """A worker of an earlier year that says all the time how it is; what it says can be changed meanwhile."""
+        item = {"nodeId": node_id or f"id of {address}", "nodeIp": address, "status": "READY", "nodeType": "WORKER"}
+        ended = threading.Event()
+
+        def say(time: int) -> None:
+            values: dict[str, Any] = {name: {"S": value} for name, value in item.items()}
+            values["lastModified"] = {"N": str(time)}
+            self.dynamodb.put_item(TableName=NODE_MANIFEST_TABLE, Item=values)
+
+        def beat() -> None:
+            now = int(time.time())
+            while not ended.wait(0.1):
+                now += 1
+                say(now)
+
+        say(int(time.time()))
+        thread = threading.Thread(target=beat)
+        thread.start()
+        try:
+            yield item
+        finally:
+            ended.set()
+            thread.join()
 
     def forget_workers(self) -> None:
         for node in self.nodes():

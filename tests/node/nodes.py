@@ -107,6 +107,11 @@ class Node:
     def log(self) -> str:
         return self.output.read_text() if self.output.exists() else ""
 
+    def directory(self, job_id: str) -> Path:
+        """The directory of the job's only attempt that is under way."""
+        (found,) = self.shared.glob(f"{job_id}.*")
+        return found
+
     @property
     def pid(self) -> int:
         assert self._process

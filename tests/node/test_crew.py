@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from satcomp_infra.node import manifest
-from satcomp_infra.node.crew import Crews, sort_out
+from satcomp_infra.node.crew import Crews
 from satcomp_infra.node.failure import JobError
 from satcomp_infra.node.manifest import Heartbeats, Node
+from satcomp_infra.node.roster import sort_out
 from satcomp_infra.node.stop import Stop, Stopped
 
 from .cloud import Cloud
@@ -22,6 +23,10 @@ LEADER = "10.0.1.5"
 
 def worker(address: str, status: str = "READY", age: float = 0.0, cleanup: dict[str, str] | None = None) -> Node:
     return Node(f"id of {address} {age}", address, status, "WORKER", NOW - age, cleanup)
+
+
+def crews_of(cloud: Cloud, address: str = LEADER, patience: float = 60) -> Crews:
+    return Crews(cloud.dynamodb, cloud.dynamodb, address, f"id of {address}", patience)
 
 
 def ready(*workers: Node, last_end: str = "") -> list[str]:
@@ -91,18 +96,20 @@ def test_nothing_is_waited_for_when_the_problem_can_not_be_had(cloud: Cloud) -> 
     problem: Future[None] = Future()
     problem.set_exception(JobError("no such problem"))
     with pytest.raises(JobError, match="no such problem"):
-        Crews(cloud.dynamodb, LEADER, Stop(), patience=60).gather(1, problem)
+        crews_of(cloud).gather(1, problem, Stop())
 
 
 def test_a_stop_ends_the_waiting(cloud: Cloud) -> None:
     stop = Stop()
     stop.set()
     with pytest.raises(Stopped):
-        Crews(cloud.dynamodb, LEADER, stop, patience=60).gather(1, Future())
+        crews_of(cloud).gather(1, Future(), stop)
 
 
 def test_an_end_that_could_not_be_told_is_told_before_the_next_job(cloud: Cloud, endpoint: str) -> None:
-    crews = Crews(cloud.dynamodb, LEADER, Stop(), patience=0)
+    crews = crews_of(cloud, patience=0)
+    crews.begin()
+    assert list(cloud.notifications()) == [LEADER]
     table = cloud.dynamodb.describe_table(TableName="TaskEndNotification")["Table"]
     cloud.dynamodb.delete_table(TableName="TaskEndNotification")
     crews.tell_workers()
@@ -114,5 +121,5 @@ def test_an_end_that_could_not_be_told_is_told_before_the_next_job(cloud: Cloud,
     )
     assert cloud.notifications() == {}
     with pytest.raises(JobError, match=r"0 were ready"):
-        crews.gather(1, Future())
+        crews.gather(1, Future(), Stop())
     assert list(cloud.notifications()) == [LEADER]

@@ -57,8 +57,9 @@ def test_the_solver_gets_what_the_contract_says(leader: Node, cloud: Cloud, prob
     job = Job(problem, timeout_seconds=7, solver_options=("-p", "a b"), language="LANG")
     job_id = cloud.send(job)
     assert cloud.result(job_id).verdict == Verdict.SAT
-    directory = str(leader.shared / job_id)
     given = json.loads(cloud.stored(job_id, "input.json") or "")
+    directory = str(Path(given["formula_file"]).parent)
+    assert Path(directory).parent == leader.shared
     assert given == {
         "formula_file": f"{directory}/problem.cnf",
         "formula_language": "LANG",
@@ -104,7 +105,8 @@ def test_a_result_has_all_there_is_to_know(leader: Node, cloud: Cloud) -> None:
     assert cloud.stored(job_id, CAPTURED_STDERR) == b"also captured\n"
     assert json.loads(cloud.stored(job_id, "solver_out.json") or "") == result.solver_output
     (announced,) = cloud.announcements()
-    directory = str(leader.shared / job_id)
+    directory = announced["solver"]["request_directory_path"]
+    assert Path(directory).name.startswith(job_id)
     assert announced["task_id"] == job_id
     assert announced["verdict"] == "SAT"
     assert announced["driver"]["stdout"] == f"{directory}/stdout.log"
@@ -292,10 +294,10 @@ def test_a_daemon_does_not_survive_an_answer_either(leader: Node, cloud: Cloud, 
 
 
 def test_a_killed_solver_is_an_error_and_its_workers_know(leader: Node, cloud: Cloud, problem: S3Uri) -> None:
-    cloud.register_worker("10.0.1.10", age=-60)
     before = cloud.notifications()
     leader.program("solver", "echo 'no memory left' >&2; kill -KILL $$")
-    result = cloud.result(cloud.send(Job(problem, num_workers=1)))
+    with cloud.beating_worker("10.0.1.10"):
+        result = cloud.result(cloud.send(Job(problem, num_workers=1)))
     assert result.verdict == Verdict.ERROR
     assert "SIGKILL" in result.reason
     assert result.reason.endswith("no memory left")

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from botocore.session import get_session
 
 from satcomp_infra.jobs import Job, Result, Verdict, result_key
-from satcomp_infra.node.lease import Lease
+from satcomp_infra.node.lease import Lease, LeaseLost
 from satcomp_infra.node.log import JobLog
 from satcomp_infra.node.settings import Timing
+from satcomp_infra.node.stop import Stop
 
 from .cloud import BUCKET, Cloud
 from .nodes import Metadata, Node
@@ -87,7 +91,7 @@ def test_the_job_of_a_killed_leader_is_done_by_the_next(
     pid = running_solver(leader)
     leader.signal(signal.SIGKILL)
     leader.wait()
-    leftover = leader.shared / job_id / "leftover"
+    leftover = leader.directory(job_id) / "leftover"
     leftover.touch()
     assert cloud.waiting() == 0
     cloud.expire()
@@ -122,7 +126,7 @@ def test_a_job_that_runs_twice_has_one_result(leader: Node, cloud: Cloud) -> Non
     running_solver(leader)
     earlier = Result(job_id, Verdict.UNSAT, str(job.problem), return_code=20, node="10.0.1.1")
     cloud.s3.put_object(Bucket=BUCKET, Key=result_key(job_id), Body=earlier.to_json().encode())
-    (leader.shared / job_id / "go").touch()
+    (leader.directory(job_id) / "go").touch()
     assert cloud.result(job_id) == earlier
     assert [message["verdict"] for message in cloud.announcements()] == ["UNSAT"]
 
@@ -190,6 +194,74 @@ def test_a_lost_message_is_logged_and_not_asked_for_again(cloud: Cloud, caplog: 
         eventually(lambda: "the message is lost" in caplog.text, "a line in the log")
         assert len(caplog.records) == 1
         lease.delete()  # and this is no error
+
+
+def test_a_message_that_can_not_be_extended_in_time_is_lost(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
+    """AWS takes the requests, but never answers."""
+    silent = socket.create_server(("127.0.0.1", 0))
+    sqs = get_session().create_client("sqs", endpoint_url=f"http://127.0.0.1:{silent.getsockname()[1]}")
+    stop = Stop()
+    with Lease(sqs, "http://x/1/q", "receipt", JobLog("id"), Timing(extension=0.05, visibility=1), stop) as lease:
+        assert stop.wait(1.5)
+        with pytest.raises(LeaseLost):
+            lease.check()
+        (line,) = caplog.messages
+        assert line.endswith("the message is lost and another leader may have it: it could not be extended for 1 s")
+    silent.close()
+
+
+@pytest.mark.slow
+def test_a_leader_whose_job_was_taken_breaks_it_off_and_stores_nothing(
+    make_node: MakeNode, metadata: Metadata, cloud: Cloud
+) -> None:
+    """It was stopped for longer than the message stays hidden; what its solver has left meanwhile spoils nothing."""
+    timing = {"visibility": 1, "extension": 0.3, "retry": 0}
+    first, second = make_node("leader", ADDRESS, **timing), make_node("leader", "10.0.1.7", **timing)
+    first.program("solver", "touch $SATCOMP_COMPETITION_DIR/pid; while [ ! -e go ]; do sleep 0.05; done; sleep 60")
+    second.program("solver", "touch $SATCOMP_COMPETITION_DIR/pid; while [ ! -e go ]; do sleep 0.05; done; exit 10")
+    first.start(metadata)
+    job_id = cloud.send(Job(cloud.upload("a.cnf")))
+    eventually((first.competition / "pid").exists, "a running solver")
+    directory = first.directory(job_id)
+    first.signal(signal.SIGSTOP)
+    second.start(metadata)
+    eventually((second.competition / "pid").exists, "a second running solver")
+    first.signal(signal.SIGCONT)
+    first.await_log(f"job={job_id} broken off, for the message is lost")
+    eventually(lambda: not directory.exists(), "the first one's directory is gone")
+    (second.directory(job_id) / "go").touch()
+    result = cloud.result(job_id)
+    assert (result.verdict, result.attempt, result.node) == (Verdict.SAT, 2, "10.0.1.7")
+    assert len(cloud.announcements()) == 1
+    assert len([line for line in first.log.splitlines() if job_id in line]) == 3  # received, starts, broken off
+
+
+@pytest.mark.slow
+def test_what_dead_attempts_have_left_is_removed_and_nothing_else(
+    make_node: MakeNode, metadata: Metadata, cloud: Cloud
+) -> None:
+    leader, other = make_node("leader", ADDRESS, abandoned=1), make_node("leader", "10.0.1.7", abandoned=1)
+    names = {"dead": f"{uuid.uuid4()}.0123abcd", "fresh": f"{uuid.uuid4()}.0123abcd", "the team's": "portfolio"}
+    paths = {what: leader.shared / name for what, name in names.items()}
+    for what, path in paths.items():
+        path.mkdir()
+        (path / "file").touch()
+        os.utime(path, (0, 0) if what != "fresh" else None)
+    leader.program("solver", "touch $SATCOMP_COMPETITION_DIR/pid; sleep 60")
+    leader.start(metadata)
+    job_id = cloud.send(Job(cloud.upload("a.cnf")))
+    running_solver_at = leader.competition / "pid"
+    eventually(running_solver_at.exists, "a running solver")
+    in_use = leader.directory(job_id)
+    os.utime(paths["fresh"], (time.time() + 60,) * 2)
+    other.program("solver", "exit 0")
+    other.start(metadata)
+    eventually(lambda: not paths["dead"].exists(), "the dead attempt's directory is gone")
+    time.sleep(max(0.0, 1.5 - (time.time() - in_use.stat().st_ctime)))
+    assert other.log.count("an attempt has left that was killed") == 1
+    assert in_use.exists()
+    assert paths["fresh"].exists()
+    assert paths["the team's"].exists()
 
 
 def test_a_node_without_its_environment_says_what_is_missing(make_node: MakeNode, metadata: Metadata) -> None:

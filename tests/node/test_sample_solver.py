@@ -164,7 +164,7 @@ def test_a_worker_that_loses_is_stopped_and_ready_again(
     eventually(pids.exists, "a Kissat on the worker")
     for line in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
-            if str(worker.shared / job_id).encode() in line.read_bytes().split(b"\0"):
+            if f"{worker.shared}/{job_id}.".encode() in line.read_bytes():
                 os.kill(int(line.parent.name), signal.SIGKILL)
     assert cloud.result(job_id).verdict == Verdict.ERROR
     eventually(lambda: not Path(f"/proc/{pids.read_text().strip()}").exists(), "the end of the worker's Kissat")
