@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .aws import aws_time, error_code
 from .evidence import ROLES, Activity, Agent, Evidence, Machine, Role, StoppedTask, WaitingJob
 from .fleet import INSTANCES_PAGE, Service
+from .node import log as node_log
 from .node import manifest
 from .node.background import background
 from .node.manifest import NodeStatus, NodeType
@@ -221,15 +222,15 @@ class _Questions:
         pages = self._aws.logs.get_paginator("filter_log_events").paginate(
             logGroupName=self._infrastructure.leader_log_group,
             startTime=int(start * 1000),
-            filterPattern=f'"job={job_id}"',
+            filterPattern=f'"{job_id}"',
         )
         wanted = 0
         for page in pages:
             for event in page["events"]:
-                received = re.search(r" received: .*, workers: (\d+),", event["message"])
-                if received:
+                message = node_log.event_of(event["message"], job_id)
+                if received := re.match(r"received: .*, workers: (\d+),", message):
                     wanted = int(received[1])
-                elif " starts its solver" in event["message"]:
+                elif message.startswith("starts its solver"):
                     wanted = 0
         return WaitingJob(job_id, wanted) if wanted else None
 

@@ -23,8 +23,8 @@ def main(arguments: Sequence[str] | None = None, timing: Timing = _TIMING) -> in
     parser = argparse.ArgumentParser(prog="python -m satcomp_infra.node", description="Run a node of the cluster.")
     parser.add_argument("role", choices=("leader", "worker"))
     role = parser.parse_args(arguments).role
-    log.set_up(role)
     try:
+        log.set_up(role, os.environ.get(log.FORMAT_VARIABLE, ""))
         _run(role, timing)
     except Stopped:
         pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import wait
 from pathlib import Path
 from typing import Self
@@ -21,14 +22,23 @@ class Capture:
     A solver in a loop prints a gigabyte a second: in a file, that would fill the node's disk, or cost more on the
     shared file system than the machine does. As a context manager, it lasts until all that write have ended; then,
     `fault` says why something is missing, if it is.
+
+    `show` is called with each piece as it comes, and must not wait for anything.
     """
 
-    def __init__(self, path: Path, limit: int = MAX_FILE_BYTES, patience: float = _PATIENCE) -> None:
+    def __init__(
+        self,
+        path: Path,
+        limit: int = MAX_FILE_BYTES,
+        patience: float = _PATIENCE,
+        show: Callable[[bytes], None] = lambda _: None,
+    ) -> None:
         """Raises OSError where the file can't be made. After `patience` seconds, the end is no longer waited for."""
         self.fault = ""
         self._patience = patience
         self._name = path.name
         self._half = limit // 2
+        self._show = show
         self._file = path.open("wb", buffering=0)
         reader, self.writer = os.pipe()
         self._done = background(self._copy, reader)
@@ -45,6 +55,7 @@ class Capture:
     def _copy(self, reader: int) -> None:
         written, skipped, last = 0, 0, bytearray()
         while piece := os.read(reader, _PIECE_BYTES):
+            self._show(piece)
             first = piece[: self._half - written]
             written += len(first)
             self._write(first)

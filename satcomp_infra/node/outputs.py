@@ -24,7 +24,7 @@ _MAX_REPORT_DEPTH = 50
 _TAIL_BYTES = 4096
 _TAIL_LINES = 5
 _TAIL_LINE = 300
-_CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x1f\x7f-\x9f]")
+CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x1f\x7f-\x9f]")
 """Colours and the like: the reason is shown on people's terminals."""
 _CAPTURED = (CAPTURED_STDOUT, CAPTURED_STDERR)
 _STATEMENT_BYTES = 100
@@ -102,7 +102,7 @@ class Outputs:
                 text = file.read().decode(errors="replace")
         except OSError:
             return ""
-        words = [" ".join(_CONTROL.sub(" ", line).split())[:_TAIL_LINE] for line in text.splitlines()]
+        words = [" ".join(CONTROL.sub(" ", line).split())[:_TAIL_LINE] for line in text.splitlines()]
         return " | ".join([line for line in words if line][-_TAIL_LINES:])
 
 

@@ -16,6 +16,7 @@ from .memory import OomKills
 from .offspring import Offspring, Usage
 from .outputs import CAPTURED_STDERR, CAPTURED_STDOUT
 from .problem import formula_language
+from .showing import Feed, Showing
 from .stop import Stop
 
 _LOOK_SECONDS = 1.0
@@ -61,12 +62,17 @@ def write_input(job: Job, formula: Path, workers: tuple[str, ...], leader: str) 
 def run_solver(context: Context, offspring: Offspring, directory: Path, timeout_seconds: float, log: Log) -> Run:
     """Run `solver DIRECTORY`; on return, however that is, nothing that it started is left.
 
-    Its output goes to files in the directory. It is broken off when `context.stop` is set. Raises ProgramError where
-    the program can't be started.
+    Its output goes to files in the directory, and what is not too much of it to the log. It is broken off when
+    `context.stop` is set. Raises ProgramError where the program can't be started.
     """
     stop, timing = context.stop, context.timing
     oom_kills = OomKills()
-    with Capture(directory / CAPTURED_STDOUT) as out, Capture(directory / CAPTURED_STDERR) as err:
+    showing = Showing(log)
+    shown = [Feed(showing, name) for name in ("stdout", "stderr")]
+    with (
+        Capture(directory / CAPTURED_STDOUT, show=shown[0].take) as out,
+        Capture(directory / CAPTURED_STDERR, show=shown[1].take) as err,
+    ):
         started_at, begun = time.time(), time.monotonic()
         child = offspring.start(
             context.program("solver"),
@@ -89,6 +95,9 @@ def run_solver(context: Context, offspring: Offspring, directory: Path, timeout_
             obeyed = time.monotonic() - begun - wall_seconds < timing.kill_grace
         finally:
             offspring.kill(log)
+    for feed in shown:
+        feed.end()
+    showing.end()
     return Run(
         child.returncode,
         wall_seconds,
