@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING
 from .children import Child, why_not_started
 from .log import LOG, Log
 from .memory import first_to_be_killed
-from .processtable import all_processes, descendants, memory_of
+from .processtable import all_processes, descendants, memory_of, own_children, read_process
 
 if TYPE_CHECKING:
     from resource import struct_rusage
 
 _PAUSE = 0.002
+_REAPING_SECONDS = 0.2
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 _NAMED = 10
 
@@ -63,6 +64,7 @@ class Offspring:
         self._programs: set[int] = set()
         self._cpu_seconds = 0.0
         self._peak_memory = 0
+        self._own_peak_kib = 0
 
     def start(
         self,
@@ -90,12 +92,19 @@ class Offspring:
             self._programs.add(popen.pid)
         return Child(popen, self._patience, self._reaped)
 
-    def reap_orphans(self) -> None:
-        """Reap what has ended and has no parent any more. Call it about once a second, else it takes up process ids."""
+    def reap_orphans(self) -> bool:
+        """Reap what has ended and has no parent any more. Call it about once a second, else it takes up process ids.
+
+        Return whether there may be more: they may be ending faster than they can be reaped.
+        """
+        until = time.monotonic() + _REAPING_SECONDS
         with self._lock, suppress(ChildProcessError):
             # A program that has ended is its Child's to reap; what ended after it is found next time.
             while (pid := _ended_child()) and pid not in self._programs:
                 self._reap(pid)
+                if time.monotonic() > until:
+                    return True
+        return False
 
     def measure(self) -> None:
         """See how much memory all of it uses together just now."""
@@ -108,6 +117,7 @@ class Offspring:
     def kill(self, log: Log = LOG) -> None:
         """Kill and reap all of it, and what it starts meanwhile. Call it after each program's `end`."""
         deadline = time.monotonic() + self._patience
+        self._kill_children(deadline)
         while remaining := self._kill_once(deadline):
             if time.monotonic() > deadline:
                 self.immortal = True
@@ -115,6 +125,30 @@ class Offspring:
                 log.warning("%d killed processes are still there after %g s: %s", len(remaining), self._patience, pids)
                 return
             time.sleep(_PAUSE)
+            self._kill_children(deadline)
+
+    def _kill_children(self, deadline: float) -> None:
+        """Kill this process's children, and what becomes its child thereby, as long as there are others each time.
+
+        What makes a session, forks and ends, again and again, is an orphan most of the time, and lives for less than a
+        millisecond: no look at all processes is quick enough.
+        """
+        spared = {pid for pid, _ in self._spared}
+        before: list[int] = []
+        while (children := own_children()) != before and time.monotonic() < deadline:
+            # The newest first: of thousands, the others have ended.
+            mine = [pid for pid in reversed(children) if pid not in spared or not self._is_spared(pid)]
+            for pid in mine:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            for pid in mine:
+                with self._lock, suppress(ChildProcessError):
+                    self._reap(pid)
+            before = children
+
+    def _is_spared(self, pid: int) -> bool:
+        process = read_process(pid)
+        return process is not None and (pid, process.started) in self._spared
 
     def _kill_once(self, deadline: float) -> list[int]:
         """Kill what is there; return the ids of all that was. Children of what is killed become this process's."""
@@ -157,8 +191,10 @@ class Offspring:
         """Add what a process has used; the kernel has added those that it has waited for itself."""
         self._cpu_seconds += used.ru_utime + used.ru_stime
         # Until it becomes its own program, a new process counts as large as the one that has started it: this one.
-        if used.ru_maxrss > _own_peak_kib():
-            self._peak_memory = max(self._peak_memory, used.ru_maxrss * 1024)
+        if used.ru_maxrss > max(self._own_peak_kib, self._peak_memory // 1024):
+            self._own_peak_kib = _own_peak_kib()  # it can only have grown: what is smaller needs no look at it
+            if used.ru_maxrss > self._own_peak_kib:
+                self._peak_memory = used.ru_maxrss * 1024
 
 
 def _own_peak_kib() -> int:

@@ -42,6 +42,17 @@ def memory_of(pid: int) -> tuple[int, int]:
     return (int(resident) - int(shared)) * _PAGE_BYTES, int(shared) * _PAGE_BYTES
 
 
+def own_children() -> list[int]:
+    """The ids of this process's children that its main thread has started, or that it has inherited; zombies too.
+
+    Quick: it takes a few microseconds. Empty where the kernel doesn't tell (proc_pid_children(5) is an option of it).
+    """
+    try:
+        return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+    except OSError:
+        return []
+
+
 def all_processes() -> Iterator[Process]:
     """All processes that can be seen. Those that are started meanwhile come at the end."""
     with suppress(FileNotFoundError), os.scandir("/proc") as entries:

@@ -113,9 +113,11 @@ def run_solver(context: Context, offspring: Offspring, directory: Path, timeout_
 
 def _wait(child: Child, offspring: Offspring, deadline: float, stop: Stop) -> bool:
     """Wait for the child until the deadline (of the monotonic clock) or a stop; return whether it has ended."""
+    more = False
     while (left := deadline - time.monotonic()) > 0 and not stop.is_set():
-        if stop.wait_with(child.ended, min(left, _LOOK_SECONDS)):
+        if stop.wait_with(child.ended, 0 if more else min(left, _LOOK_SECONDS)):
             return True
-        offspring.reap_orphans()
-        offspring.measure()
+        more = offspring.reap_orphans()
+        if not more:  # else looking at all that has ended, too, takes seconds
+            offspring.measure()
     return child.ended.done()

@@ -140,6 +140,40 @@ time.sleep(60)
     assert cloud.result(job_id).verdict == Verdict.TIMEOUT
 
 
+def test_processes_that_flee_all_the_time_are_caught(leader: Node, solve: Callable[..., str], cloud: Cloud) -> None:
+    """Thirty that make a session, fork and end, again and again: each lives for a moment only.
+
+    They do so for four seconds unless they are killed, after a while more slowly: they must not fill the machine.
+    """
+    job_id = solve(
+        f"""{PYTHON}
+import gc, signal
+gc.freeze()
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+end = time.monotonic() + 4
+time.sleep(0.8)
+for _ in range(30):
+    if os.fork() == 0:
+        steps = 0
+        while time.monotonic() < end:
+            os.setsid()
+            if os.fork():
+                os._exit(0)
+            steps += 1
+            if steps > 300:
+                time.sleep(0.01)
+        open({str(leader.competition / "survived")!r}, "w").close()
+        os._exit(0)
+time.sleep(60)
+""",
+        timeout_seconds=1,
+    )
+    result = cloud.result(job_id)
+    assert result.verdict == Verdict.TIMEOUT
+    assert "are still there" not in leader.log
+    assert not (leader.competition / "survived").exists()
+
+
 def test_orphans_that_have_ended_take_up_no_process_ids(solve: Callable[..., str], cloud: Cloud) -> None:
     job_id = solve(
         f"""{PYTHON}
