@@ -321,6 +321,10 @@ def test_a_job_that_waits_for_workers_nobody_has_started(cluster: LocalCluster) 
     assert found.message == f"Job {job} asks for 3 workers, and the cluster has 0: its leader waits."
     assert "--workers 3" in found.advice
     assert not found.fatal
+    cluster.clear()  # and the job goes back to the queue
+    cluster.nodes_do(f"export SATCOMP_LOG_FORMAT=json; {REAL}")
+    cluster.start(1)
+    assert only(cluster, "too-few-workers") == found
     cluster.local.client("sqs").purge_queue(QueueUrl=queue)
 
 
