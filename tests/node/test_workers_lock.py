@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from satcomp_infra.jobs import Job
 from satcomp_infra.node import manifest
@@ -99,6 +100,28 @@ def test_a_restarted_leader_has_its_predecessors_workers_at_once(cloud: Cloud) -
     gathering(crews_of(cloud, FIRST)).result(5)
     again = Crews(cloud.dynamodb, cloud.dynamodb, FIRST, "another id", patience=20)
     assert gathering(again).result(5)
+
+
+def test_workers_that_could_not_be_left_to_others_are_left_later(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    cloud.register_worker(WORKER, age=-60)
+    crews = crews_of(cloud, FIRST)
+    crew = gathering(crews).result(5)
+
+    def throttle(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "ThrottlingException"}}, "PutItem")
+
+    events = cloud.dynamodb.meta.events
+    events.register("before-call.dynamodb.PutItem", throttle)
+    try:
+        crew.release(LOG)
+    finally:
+        events.unregister("before-call.dynamodb.PutItem", throttle)
+    assert "the workers can't be left to other leaders: PutItem failed: ThrottlingException" in caplog.text
+    assert cloud.lock()["status"] == {"S": "BUSY"}
+    crews.settle()
+    assert cloud.lock()["status"] == {"S": "READY"}
 
 
 def test_the_lock_is_no_node(cloud: Cloud) -> None:
