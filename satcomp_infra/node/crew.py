@@ -190,7 +190,8 @@ class Crew:
                     self._look(crews)
                     failing = False
                 except CrewLost as lost:
-                    stop.set(lost)
+                    if not ended.is_set():  # else the run is over, and it's another thing that would be broken off
+                        stop.set(lost)
                     return
                 except AwsError as error:
                     if not failing:
