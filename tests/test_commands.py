@@ -316,7 +316,7 @@ class TestAwait:
     def test_a_job_that_a_leader_of_an_earlier_year_has_lost_is_not_waited_for_without_end(self) -> None:
         answer = self.send("take", speed=20, verdict=Verdict.SAT)
         assert answer.code == 1
-        assert "was taken off the queue more than 6 min 0 s ago, and has no result." in answer.err
+        assert "was taken off the queue more than 6 min ago, and has no result." in answer.err
         assert "./show_status --logs leader" in answer.err
 
     def test_an_error_has_its_reason_and_exit_code_1(self) -> None:
