@@ -47,6 +47,7 @@ security: .venv/ready .venv-tools/ready
 bench: .venv
 	$(BIN)/python benchmarks/empty_bucket.py
 	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/model_check.py
 
 docs: .venv/ready-test

@@ -6,6 +6,7 @@ import json
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import earlier_years
@@ -15,6 +16,8 @@ from .jobs import Result, result_key
 from .progress import duration
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .aws import Aws
     from .jobs import Job
     from .progress import Wait
@@ -92,15 +95,16 @@ def await_result(aws: Aws, infrastructure: Infrastructure, sent: Sent, wait: Wai
     silent_since: float | None = None
     while True:
         (announced, others), result = together(
-            lambda: _take_announcement(aws, infrastructure.result_queue, sent),
+            lambda: _announced(aws, infrastructure.result_queue, sent),
             lambda: stored_result(aws, infrastructure.bucket, job_id),
         )
-        if result is None and announced is not None:
-            result = stored_result(aws, infrastructure.bucket, job_id)
-            result = result or earlier_years.result(job_id, sent.job, announced)
-        if result is not None:
-            if announced is None:  # the message is sent after the object is stored, so it must be coming now
-                _take_announcement(aws, infrastructure.result_queue, sent)
+        if announced is not None:
+            _, stored = together(announced.take, lambda: stored_result(aws, infrastructure.bucket, job_id))
+            return stored or earlier_years.result(job_id, sent.job, announced.content)
+        if result is not None:  # the message is sent after the object is stored, so it must be coming now
+            late, _ = _announced(aws, infrastructure.result_queue, sent)
+            if late is not None:
+                late.take()
             return result
         queue = backlog(aws, infrastructure)
         wait.update(f"Waiting for the result: {queue}")
@@ -122,10 +126,19 @@ def await_result(aws: Aws, infrastructure: Infrastructure, sent: Sent, wait: Wai
             wait.console.sleep(_LOOK_SECONDS)
 
 
-def _take_announcement(aws: Aws, queue: str, sent: Sent) -> tuple[dict[str, Any] | None, bool]:
-    """Receive what is on the result queue, waiting a second for it; take this job's message, put the others back.
+@dataclass(frozen=True)
+class _Announcement:
+    """A message on the result queue that has been received."""
 
-    Returns the message, if it was there, and whether others were.
+    content: dict[str, Any]
+    take: Callable[[], object]
+    """Deletes it."""
+
+
+def _announced(aws: Aws, queue: str, sent: Sent) -> tuple[_Announcement | None, bool]:
+    """Receive what is on the result queue, waiting a second for it, and put back all but this job's message.
+
+    Returns that message, if it was there, and whether others were.
     """
     received = aws.sqs.receive_message(
         QueueUrl=queue,
@@ -136,14 +149,13 @@ def _take_announcement(aws: Aws, queue: str, sent: Sent) -> tuple[dict[str, Any]
     ).get("Messages", [])
     own, others = None, []
     for message in received:
-        announcement = _announcement(message["Body"])
+        content, receipt = _announcement(message["Body"]), message["ReceiptHandle"]
         # An earlier year's may be left from an earlier job with the same problem.
         of_now = int(message["Attributes"]["SentTimestamp"]) >= sent.second * 1000
-        if announcement.get("task_id") == sent.id or (
-            own is None and of_now and earlier_years.is_result_of(announcement, sent.job)
+        if content.get("task_id") == sent.id or (
+            own is None and of_now and earlier_years.is_result_of(content, sent.job)
         ):
-            own = announcement
-            aws.sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+            own = _Announcement(content, partial(aws.sqs.delete_message, QueueUrl=queue, ReceiptHandle=receipt))
         else:
             others.append(message)
     if others:

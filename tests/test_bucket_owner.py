@@ -136,9 +136,10 @@ class TestNodes:
         clients = leader()
         results = Results(clients.s3, clients.sqs, NAMES.bucket, "")
         (tmp_path / "stdout").write_text("secret")
-        for files in ({}, {"stdout": tmp_path / "stdout"}):
-            with pytest.raises(clients.s3.exceptions.ClientError, match=REFUSAL):
-                results.store(Result("1", Verdict.SAT, "s3://b/k"), files, JobLog("1"))
+        with pytest.raises(clients.s3.exceptions.ClientError, match=REFUSAL):
+            results.store_files("1", {"stdout": tmp_path / "stdout"}, JobLog("1"))
+        with pytest.raises(clients.s3.exceptions.ClientError, match=REFUSAL):
+            results.store(Result("1", Verdict.SAT, "s3://b/k"))
         with pytest.raises(clients.s3.exceptions.ClientError, match=REFUSAL):
             results.find("1")
         assert not squatted.keys
@@ -151,7 +152,7 @@ class TestNodes:
     def test_a_task_definition_that_names_no_account_is_one_of_earlier(self, squatted: FakeBucket) -> None:
         clients = leader(account="")
         results = Results(clients.s3, clients.sqs, NAMES.bucket, "")
-        results.store(Result("1", Verdict.SAT, "s3://b/k"), {}, JobLog("1"))
+        results.store(Result("1", Verdict.SAT, "s3://b/k"))
         assert results.find("1")
 
 

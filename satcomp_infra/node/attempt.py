@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..jobs import Job, JobFormatError, Result, Verdict
-from .background import all_done, background
+from .background import background
 from .checking import ModelCheck
 from .context import Context
 from .crew import Crew, CrewLost, Crews
@@ -90,12 +90,24 @@ class Attempt:
         try:
             judgement = self._judgement()
             self._lease.check()
-            result = results.store(self._result(judgement), Outputs.read(directory).files(), self._log)
-            all_done(background(results.announce, result, directory), background(self._release_crew))
+            result = self._store_and_announce(self._result(judgement))
         finally:
             self._release_crew()
         because = f": {result.reason}" if result.reason else ""
         self._log.info("%s after %.2f s%s", result.verdict, result.wall_seconds, because)
+
+    def _store_and_announce(self, result: Result) -> Result:
+        """Store the result with its run's files and tell of it, the workers meanwhile; return the job's result."""
+        results, directory = self._shop.results, self._directory.path
+        earlier = results.find(result.job_id)
+        if not earlier:
+            results.store_files(result.job_id, Outputs.read(directory).files(), self._log)
+        # From here on, what a worker's cleanup may do to the job's directory does no harm.
+        releasing = background(self._release_crew)
+        result = earlier or results.store(result)
+        results.announce(result, directory)
+        releasing.result()
+        return result
 
     def clear(self) -> None:
         """Remove the job's files."""

@@ -16,8 +16,9 @@ from .offspring import Offspring
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_POLL_SECONDS = 0.25
-"""Four consistent reads of a table with an item for each leader: about four cents a day and worker."""
+_POLL_SECONDS = 0.1
+"""Ten consistent reads of a table with an item for each leader: eleven cents a day and worker, of nineteen dollars that
+its machine costs. A thousand workers stay below the 12,000 reads a second that a table has from the first moment on."""
 
 
 class CleanupWatch:

@@ -23,7 +23,9 @@ from .workers_lock import WorkersLock
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+_FIRST_POLL_SECONDS = 0.03
 _POLL_SECONDS = 0.2
+"""Between two looks for workers that are ready: those that have just cleaned up for the last job are so in no time."""
 _WATCH_SECONDS = 1.0
 """One consistent read of the register a second, while a solver with workers runs: about a cent in ten hours."""
 _TAKING_END_SECONDS = 0.5
@@ -77,7 +79,7 @@ class Crews:
             return Crew(())
         taking: Future[tuple[bool, bool]] | None = background(self._lock.take)  # while the register is read
         deadline = 0.0
-        silences = Silences()
+        silences, pause = Silences(), _FIRST_POLL_SECONDS
         try:
             while True:
                 now = time.time()
@@ -98,7 +100,8 @@ class Crews:
                         raise JobError(shortage(wanted, ready, others, self._patience), _ADVICE)
                 else:
                     taking = self._try_again(items, silences, log)
-                _pause(problem, stop)
+                _pause(problem, stop, pause)
+                pause = min(1.3 * pause, _POLL_SECONDS)
         except BaseException:
             if taking:
                 wait([taking], timeout=_TAKING_END_SECONDS)
@@ -276,11 +279,11 @@ def _lock_of(items: Iterable[Node]) -> Node | None:
     return next((item for item in items if item.kind == NodeType.LOCK), None)
 
 
-def _pause(problem: Future[Any], stop: Stop) -> None:
+def _pause(problem: Future[Any], stop: Stop, seconds: float) -> None:
     """Wait for a moment; raise what `problem` raises, and `stop`'s reason."""
     if not problem.done():
-        stop.wait_with(problem, _POLL_SECONDS)
+        stop.wait_with(problem, seconds)
     else:
         problem.result()
-        stop.wait(_POLL_SECONDS)
+        stop.wait(seconds)
     stop.check()

@@ -47,14 +47,15 @@ class Results:
             raise
         return Result.from_json(response["Body"].read())
 
-    def store(self, result: Result, files: Mapping[str, Path], log: JobLog) -> Result:
-        """Store a run's files and then its result; return the job's result. Raises AWS's errors.
+    def store_files(self, job_id: str, files: Mapping[str, Path], log: JobLog) -> None:
+        """Store a run's files. Raises AWS's errors."""
+        all_done(*(background(self._store_file, job_id, name, path, log) for name, path in files.items()))
 
-        That is another one if the job has been done before: result.json is written once, with its run's files.
+    def store(self, result: Result) -> Result:
+        """Store a job's result, whose files are stored already; return the job's result. Raises AWS's errors.
+
+        That is another one if the job has been done before: result.json is written once.
         """
-        if earlier := self.find(result.job_id):
-            return earlier
-        all_done(*(background(self._store_file, result.job_id, name, path, log) for name, path in files.items()))
         try:
             self._s3.put_object(
                 Bucket=self._bucket,

@@ -16,7 +16,8 @@ def test_a_file_that_can_not_be_read_does_not_cost_the_result(cloud: Cloud, tmp_
     result = Result("some-id", Verdict.SAT, "s3://b/k")
     (tmp_path / "stdout").write_text("s SATISFIABLE\n")
     files = {"stdout": tmp_path / "stdout", "stderr": tmp_path / "gone"}
-    assert results.store(result, files, JobLog("some-id")) == result
+    results.store_files("some-id", files, JobLog("some-id"))
+    assert results.store(result) == result
     assert cloud.stored("some-id", "stdout") == b"s SATISFIABLE\n"
     assert cloud.stored("some-id", "stderr") is None
     assert results.find("some-id") == result
