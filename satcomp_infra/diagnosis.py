@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -192,7 +193,7 @@ class _Examination:
             container_memory=self._infrastructure.track.container_memory,
             cluster=self._infrastructure.cluster,
             ran=duration(task.ran_seconds),
-            code="(none)" if task.exit_code is None else task.exit_code,
+            code=_exit_code(task.exit_code),
             times=f", {times} times by now" if times > 1 else "",
         )
 
@@ -236,6 +237,16 @@ def _first(known: tuple[Cause, ...], text: str) -> tuple[Cause | None, re.Match[
         if match:
             return cause, match
     return None, None
+
+
+def _exit_code(code: int | None) -> str:
+    """A container's exit code, with the name of the signal that ended it: then it is 128 plus the signal's number."""
+    if code is None:
+        return "(none)"
+    try:
+        return f"{code} ({signal.Signals(code - 128).name})" if code > 128 else str(code)
+    except ValueError:
+        return str(code)
 
 
 def _words(text: str) -> str:

@@ -234,7 +234,7 @@ START = (
     Cause(
         "node-crashes",
         "ECS: 'Essential container in task exited', again and again",
-        "The {role} ended by itself after {ran} with exit code {code}{times}.",
+        "The {role} ended after {ran} with exit code {code}{times}.",
         "See all that it said:\n./show_status --logs {role}",
         pattern=r"Essential container in task exited",
     ),

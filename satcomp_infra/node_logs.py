@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,8 @@ POLL_SECONDS = 1.0
 _LATE_MILLISECONDS = 15_000
 """How much later than its neighbours' a node's line may be delivered and still be shown when following."""
 _NODE_DIGITS = 8
+_OWN_TIME = re.compile(r"^\d{4}-\d\d-\d\dT[\d:.]+Z (leader|worker) ")
+"""What the node runtime puts in front of each of its lines."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,8 @@ class Line:
     text: str
 
     def __str__(self) -> str:
-        return f"{datetime.fromtimestamp(self.time / 1000).astimezone():%H:%M:%S} {self.node} {self.text}"
+        text = _OWN_TIME.sub("", self.text, count=1)
+        return f"{datetime.fromtimestamp(self.time / 1000).astimezone():%H:%M:%S} {self.node} {text}"
 
 
 def lines(aws: Aws, group: str, start: int) -> Iterator[Line]:

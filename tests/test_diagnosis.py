@@ -266,7 +266,7 @@ def test_a_node_that_crashes_is_shown_with_its_last_lines(cluster: LocalCluster)
     cluster.nodes_do("for n in 1 2 3 4 5 6; do echo line $n; done; sleep 0.1; exit 3")
     cluster.start()
     found = eventually(lambda: f if (f := look(cluster).get("node-crashes")) and f.lines and f.fatal else None)
-    assert found.message.startswith("The leader ended by itself after 0.")
+    assert found.message.startswith("The leader ended after 0.")
     assert "with exit code 3, " in found.message
     assert found.lines == tuple(f"line {n}" for n in (2, 3, 4, 5, 6))
     assert found.advice == "See all that it said:\n./show_status --logs leader"
@@ -362,3 +362,10 @@ def test_every_cause_can_be_told_of() -> None:
     for cause in KNOWN:
         assert cause.sign
         assert cause.message.endswith(".")
+
+
+def test_a_node_that_a_signal_has_ended_names_it(cluster: LocalCluster) -> None:
+    cluster.run(1)
+    cluster.local.kill_node("leader")
+    found = eventually(lambda: look(cluster).get("node-crashes"))
+    assert found.message.endswith("with exit code 137 (SIGKILL).")

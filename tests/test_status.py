@@ -17,7 +17,7 @@ from typing import Any
 import boto3
 import pytest
 
-from satcomp_infra import automatic_stop
+from satcomp_infra import automatic_stop, node_logs
 from satcomp_infra.aws import Aws
 from satcomp_infra.screen import WIDTH, span
 from satcomp_infra.stack import _STATES, State
@@ -201,7 +201,7 @@ def test_a_broken_cluster_says_what_is_wrong_and_what_to_do(cluster: LocalCluste
     assert answer.code == 1
     assert re.search(r"^Automatic stop  at \d\d:\d\d, in 2 h 1 min$", answer.out, re.MULTILINE)
     wrong = answer.out.partition("\nWhat is wrong:\n")[2]
-    assert re.search(r"^- The leader ended by itself after [\d.]+ s with exit code 3", wrong)
+    assert re.search(r"^- The leader ended after [\d.]+ s with exit code 3", wrong)
     assert "\n    | boom\n" in wrong
     assert f"\n  Push it:\n    ./push-ecr --project {PROJECT} --worker WORKER_IMAGE\n" in wrong
     shown = json.loads(status("--json").out)
@@ -347,3 +347,15 @@ def test_the_stop_in_json_is_a_time(cluster: LocalCluster) -> None:
     assert datetime.fromisoformat(shown["time"]).tzinfo == UTC
     assert (shown["account"], shown["region"]) == (ACCOUNT, REGION)
     automatic_stop.remove(cluster.aws, cluster.infrastructure.auto_scaling_group)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("2026-11-25T02:43:38.995Z leader job=1 received: s3://b/k", "job=1 received: s3://b/k"),
+        ("2026 models leader", "2026 models leader"),
+    ],
+)
+def test_a_node_s_own_time_is_not_shown_twice(text: str, shown: str) -> None:
+    line = str(node_logs.Line(("stream", "1"), 1764038618995, "fb8dd7db", text))
+    assert re.fullmatch(r"\d\d:\d\d:\d\d fb8dd7db " + re.escape(shown), line)
