@@ -329,9 +329,7 @@ def test_what_is_stored_is_encrypted() -> None:
 def test_a_job_comes_back_soon_and_fails_three_times_at_most() -> None:
     queues = of_type(rendered(), "AWS::SQS::Queue")
     job_queue, dead_letters = queues["JobQueue"], queues["DeadLetterQueue"]
-    assert (
-        job_queue["VisibilityTimeout"] == Timing().visibility <= 60
-    )  # of leaders that ask for none of their own, the same
+    assert job_queue["VisibilityTimeout"] == Timing().visibility <= 60  # that name no other
     assert job_queue["RedrivePolicy"] == {
         "deadLetterTargetArn": {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]},
         "maxReceiveCount": 3,

@@ -22,6 +22,7 @@ from typing import Any, Self
 from ..errors import SatcompError
 from . import killing
 from .environment import ACCESS_KEY, overriding
+from .history import Event
 from .settings import CLONE, DEFAULT_REGION
 
 _STOP_SECONDS = 30.0
@@ -87,6 +88,10 @@ class LocalCloud:
     def forget_calls(self) -> None:
         """Count calls from 0 again."""
         self._ask("DELETE", "calls")
+
+    def history(self) -> list[Event]:
+        """What happened so far to messages and stored objects through nodes, and which faults they met."""
+        return [Event(**event) for event in self._ask("GET", "history")]
 
     def nodes(self, role: str | None = None) -> list[RunningNode]:
         """The nodes that run, or are being stopped; oldest first."""

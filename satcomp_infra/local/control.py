@@ -10,6 +10,7 @@ from ..errors import SatcompError, UsageError
 from .calls import Answer
 
 if TYPE_CHECKING:
+    from .history import History
     from .tasks import ServiceTask, Tasks
     from .world import World
 
@@ -19,9 +20,10 @@ PATH = "/local-cloud/"
 class Control:
     """Answers requests for the cloud itself. `counted` are the calls so far, by name."""
 
-    def __init__(self, world: World, tasks: Tasks) -> None:
+    def __init__(self, world: World, tasks: Tasks, history: History) -> None:
         self._world = world
         self._tasks = tasks
+        self._history = history
         self.counted: Counter[str] = Counter()
 
     def answer(self, method: str, path: str, body: bytes) -> Answer:
@@ -41,6 +43,8 @@ class Control:
             if (method, name) == ("DELETE", "calls"):
                 self.counted.clear()
                 return {}
+            if (method, name) == ("GET", "history"):
+                return self._history.as_json()
             if (method, name) == ("GET", "nodes"):
                 return [_node(task) for task in self._tasks.live if task.node]
             if (method, name) == ("POST", "faults"):

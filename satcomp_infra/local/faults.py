@@ -25,6 +25,42 @@ class Failure(StrEnum):
     EXPIRED_TOKEN = "expired-token"  # noqa: S105  # not a password
     UNKNOWN_KEY = "unknown-key"
     ACCESS_DENIED = "access-denied"
+    DISCONNECTED = "disconnected"
+    """There is no answer: the connection is closed."""
+
+
+class When(StrEnum):
+    """When in a call something happens."""
+
+    BEFORE = "before"
+    """Nothing has been done yet."""
+    AFTER = "after"
+    """All has been done, and the answer is not sent yet."""
+    DURING = "during"
+    """Half of the answer has been sent."""
+
+
+class Action(StrEnum):
+    """What happens to a node in the middle of a call, or to the call."""
+
+    KILL = "kill"
+    """SIGKILL to the node's first process, which is the end of its container."""
+    TERMINATE = "terminate"
+    """As ECS stops a task: SIGTERM, then SIGKILL."""
+    CUT_POWER = "cut-power"
+    """The node is killed, and its machine is gone."""
+    FREEZE = "freeze"
+    """The node's first process stands still for some seconds (SIGSTOP, SIGCONT)."""
+    FREEZE_ALL = "freeze-all"
+    """So do all processes of its container."""
+    HANG = "hang"
+    """The call takes some seconds longer."""
+    DISCONNECT = "disconnect"
+    """The call's connection is closed."""
+    FAIL = "fail"
+    """The call fails; only before it."""
+    DELIVER_AGAIN = "deliver-again"
+    """SQS offers the node's message once more, though it is hidden, or even deleted: standard queues may."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +79,32 @@ class CallFault:
     def __post_init__(self) -> None:
         if not 0 <= self.probability <= 1:
             raise UsageError(f"The probability of a fault is from 0 to 1, not {self.probability}.")
+
+
+@dataclass(frozen=True)
+class StepFault:
+    """Something happens when a node makes a call: at a known step of what it does, that is.
+
+    Calls are named as `s3.PutObject`; `target` is the S3 object's `bucket/key`, the queue's or the table's name. `role`
+    is the caller's; `job` is matched with the body of the message that the caller has received last. All four are
+    patterns. `victim` is the role of the node that it happens to, if it isn't the caller. `seconds` is how long it
+    lasts. With `times` (None: no end), it happens as often.
+    """
+
+    call: str
+    when: When = When.BEFORE
+    action: Action = Action.KILL
+    target: str = "*"
+    job: str = "*"
+    role: str = "leader"
+    victim: str = ""
+    seconds: float = 0.0
+    times: int | None = 1
+    failure: Failure = Failure.THROTTLED
+
+    def __post_init__(self) -> None:
+        if self.action is Action.FAIL and self.when is not When.BEFORE:
+            raise UsageError(f"A call can fail before it is done, not {self.when} it.")
 
 
 @dataclass(frozen=True)
@@ -97,7 +159,10 @@ class Faults:
     """Seconds that booting takes longer. Machines already booting are slow, too."""
     disconnected_agents: bool = False
     """ECS agents have lost their connection: no new task is placed anywhere."""
+    reordered_queues: bool = False
+    """Messages are received in any order."""
     calls: tuple[CallFault, ...] = ()
+    steps: tuple[StepFault, ...] = ()
     stacks: tuple[StackFault, ...] = ()
     deaths: tuple[NodeDeath, ...] = ()
     tasks: tuple[TaskFault, ...] = ()
@@ -116,8 +181,15 @@ class Faults:
         return next((f.reason for f in self.stacks if f.operation == operation and f.resource == resource), "")
 
 
-_Kind = type[CallFault | StackFault | NodeDeath | TaskFault]
-_KINDS: dict[str, _Kind] = {"calls": CallFault, "stacks": StackFault, "deaths": NodeDeath, "tasks": TaskFault}
+_Kind = type[CallFault | StepFault | StackFault | NodeDeath | TaskFault]
+_KINDS: dict[str, _Kind] = {
+    "calls": CallFault,
+    "steps": StepFault,
+    "stacks": StackFault,
+    "deaths": NodeDeath,
+    "tasks": TaskFault,
+}
+_ENUMS: dict[str, type[StrEnum]] = {"failure": Failure, "when": When, "action": Action}
 _TEXTS = ("zones_without_capacity", "zones_without_type", "missing_images")
 _OTHERS: dict[str, type[int | float | str]] = {"vcpu_quota": int, "slow_boot": float, "launch_refusal": str}
 
@@ -134,9 +206,8 @@ def _value(name: str, value: Any) -> Any:
 
 
 def _entry(kind: _Kind, values: Mapping[str, Any]) -> Any:
-    if kind is CallFault and "failure" in values:
-        values = {**values, "failure": Failure(values["failure"])}
-    return kind(**values)
+    read: dict[str, Any] = {name: _ENUMS[name](value) if name in _ENUMS else value for name, value in values.items()}
+    return kind(**read)
 
 
 @dataclass

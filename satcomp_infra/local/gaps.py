@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import select
-import socket
-import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +13,6 @@ from moto.ec2.models.instances import Instance
 from moto.ec2.responses.instances import InstanceResponse
 from moto.servicequotas.exceptions import NoSuchResource
 from moto.servicequotas.responses import ServiceQuotasResponse
-from moto.sqs.models import SQSBackend
 
 from ..tracks import TRACKS
 
@@ -31,8 +27,6 @@ _PAGE = 100
 _VCPU_QUOTA = "L-1216C47A"
 _NEW_ACCOUNT = 5
 """vCPUs that AWS gives to an account that has not asked for more."""
-_LOOK_AGAIN = 0.25
-"""Seconds: messages also become visible when nothing happens."""
 
 
 def replace(owner: type, name: str) -> Callable[[F], F]:
@@ -127,49 +121,3 @@ def fill_service_quotas(world: World) -> None:
         if not is_vcpus(self):
             raise NoSuchResource
         return quota(_NEW_ACCOUNT)
-
-
-class Queues:
-    """Long polling, without moto's hundred looks a second, and without messages for those who have hung up."""
-
-    def __init__(self, world: World) -> None:
-        self._lock = world.own_locks["sqs"]
-        self._arrival = threading.Condition()
-        self.asking = threading.local()
-        """`socket`: the connection of the request that this thread answers."""
-
-    def fill(self) -> None:
-        """Put this in the place of moto's way."""
-        moto_receive = SQSBackend.receive_message
-        queues = self
-
-        @replace(SQSBackend, "receive_message")
-        def receive_message(
-            self: SQSBackend, queue: str, count: int, wait: int, visibility: int, names: list[str] | None = None
-        ) -> Any:
-            deadline = time.monotonic() + wait
-            while True:
-                if queues._has_hung_up():
-                    return []
-                with queues._lock:
-                    messages = moto_receive(self, queue, count, 0, visibility, names)
-                left = deadline - time.monotonic()
-                if messages or left <= 0:
-                    return messages
-                with queues._arrival:
-                    queues._arrival.wait(min(left, _LOOK_AGAIN))
-
-    def changed(self) -> None:
-        """There may be something to receive."""
-        with self._arrival:
-            self._arrival.notify_all()
-
-    def _has_hung_up(self) -> bool:
-        connection: socket.socket | None = getattr(self.asking, "socket", None)
-        if connection is None:
-            return False
-        try:
-            readable, _, _ = select.select([connection], [], [], 0)
-            return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
-        except (OSError, ValueError):
-            return True

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from . import killing
-from .environment import aws_environment
+from .environment import ACCESS_KEY, aws_environment
 from .settings import CLONE, Settings
 
 _SCRIPTS = ("solver", "worker", "cleanup")
@@ -122,6 +122,7 @@ class ProcessRunner:
             "TMPDIR": str(scratch),
             **container.environment,
             **aws_environment(self._endpoint, container.environment.get("AWS_DEFAULT_REGION", self._settings.region)),
+            "AWS_ACCESS_KEY_ID": f"{ACCESS_KEY}.{container.task}",  # so that its calls can be told from others'
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": container.metadata_endpoint,
             killing.MARK: container.mark,
             "SATCOMP_COMPETITION_DIR": str(competition),

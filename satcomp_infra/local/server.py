@@ -6,8 +6,9 @@ import io
 import logging
 import socket
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
@@ -15,54 +16,62 @@ from werkzeug.serving import ThreadedWSGIServer
 
 from ..errors import SatcompError
 from . import control, imds
-from .calls import Answer, broken, failed, identify
+from .calls import Call, broken, failed, identify
+from .faults import Failure
+from .steps import StartResponse, caller, hang_up, send
 
 if TYPE_CHECKING:
     from .control import Control
-    from .gaps import Queues
+    from .gaps_sqs import Queues
     from .imds import MetadataService
+    from .steps import Steps
     from .world import World
 
 ADDRESS = "127.0.0.1"
-
-StartResponse = Callable[..., Any]
 
 
 class Gateway:
     """The WSGI application in front of moto's."""
 
-    def __init__(self, world: World, own: Control, metadata: MetadataService, queues: Queues) -> None:
+    def __init__(self, world: World, own: Control, metadata: MetadataService, queues: Queues, steps: Steps) -> None:
         self._world = world
         self._control = own
         self._metadata = metadata
         self._queues = queues
+        self._steps = steps
         self._moto = DomainDispatcherApplication(create_backend_app)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         method, path, body = environ["REQUEST_METHOD"], environ["PATH_INFO"], _take_body(environ)
         if path.startswith(imds.PATH):
-            return _send(self._metadata.answer(method, path, environ), start_response)
+            return send(self._metadata.answer(method, path, environ), start_response)
         if path.startswith(control.PATH):
-            return _send(self._control.answer(method, path, body), start_response)
+            return send(self._control.answer(method, path, body), start_response)
         call = identify(environ, body)
         self._control.counted[call.name] += 1
         fault = self._world.call_faults.of(call.name, self._world.faults.calls)
+        if fault and fault.failure is Failure.DISCONNECTED:
+            return hang_up(environ, start_response)
         if fault:
-            return _send(failed(call, fault), start_response)
+            return send(failed(call, fault), start_response)
         try:
-            if call.service == "sqs":
-                self._queues.asking.socket = environ.get("werkzeug.socket")
-            with self._lock(call.service, call.action):
-                answer: Iterable[bytes] = self._moto(environ, start_response)
-                return answer
+            return self._steps.answer(call, environ, body, partial(self._ask, call, environ), start_response)
         except Exception as error:  # moto answers what it knows to be wrong itself; this is a mistake or a gap
             logging.getLogger(__name__).exception("%s", call.name)
-            return _send(broken(call, error), start_response)
+            return send(broken(call, error), start_response)
+
+    def _ask(self, call: Call, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Have moto answer."""
+        try:
+            with self._lock(call.service, call.action), ExitStack() as asking:
+                if call.service == "sqs":
+                    connection = environ.get("werkzeug.socket")
+                    asking.enter_context(self._queues.asked_by(caller(environ), connection))
+                answer: Iterable[bytes] = self._moto(environ, start_response)
+                return answer
         finally:
-            if call.service == "sqs":
-                self._queues.changed()
-            elif not call.only_looks and call.service not in self._world.own_locks:
+            if not call.only_looks and call.service not in self._world.own_locks:
                 self._world.scheduler.wake()
 
     def _lock(self, service: str, action: str) -> AbstractContextManager[Any]:
@@ -134,8 +143,3 @@ def _take_body(environ: dict[str, Any]) -> bytes:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)
     return bytes(body)
-
-
-def _send(answer: Answer, start_response: StartResponse) -> list[bytes]:
-    start_response(answer.status_line, list(answer.headers))
-    return [answer.body]

@@ -65,7 +65,9 @@ class _Cloud:
         gc.disable()  # moto makes a million objects that stay: looking through them again and again takes a while
         from . import gaps, gaps_ecs, gaps_scaling, gaps_stacks
         from .control import Control
+        from .gaps_sqs import Queues
         from .groups import Groups
+        from .history import History
         from .imds import MetadataService
         from .logs import NodeLogs
         from .machines import Machines
@@ -73,6 +75,7 @@ class _Cloud:
         from .server import Gateway, Server
         from .services import Services
         from .stacks import Stacks
+        from .steps import Steps
         from .tasks import Tasks
         from .world import World
 
@@ -93,7 +96,9 @@ class _Cloud:
         tasks = Tasks(world, self._logs)
         services = Services(world, tasks)
         stacks = Stacks(world, groups, services)
-        queues = gaps.Queues(world)
+        history = History()
+        queues = Queues(world, history)
+        steps = Steps(world, tasks, queues, history)
         gaps.fill_ec2(world, groups, machines)
         gaps.fill_service_quotas(world)
         gaps_scaling.fill(world, groups)
@@ -101,7 +106,7 @@ class _Cloud:
         gaps_stacks.fill(stacks)
         queues.fill()
         self._parts = (stacks, groups, machines, tasks, services)
-        self._gateway = Gateway(world, Control(world, tasks), MetadataService(world), queues)
+        self._gateway = Gateway(world, Control(world, tasks, history), MetadataService(world), queues, steps)
         gc.freeze()
         gc.enable()
 
