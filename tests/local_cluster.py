@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -105,13 +105,13 @@ class LocalCluster:
 
 
 @contextmanager
-def running(directory: Path, track: str = "cloud") -> Iterator[LocalCluster]:
-    """A local cloud with a complete infrastructure in it, and images; nothing runs."""
+def running(directory: Path, track: str = "cloud", **options: Any) -> Iterator[LocalCluster]:
+    """A local cloud with a complete infrastructure in it, and images; nothing runs. `options`: see `cloud.start`."""
     script = directory / "node.sh"
     script.write_text(f'. {directory}/"$1"\n')
     delays = {"stack_delay": 0.05, "boot_delay": 0.1, "retry_delay": 0.2, "shutdown_delay": 0.5}
     with (
-        cloud.start(zones=ZONES, node_command=["/bin/sh", str(script)], **delays) as local,
+        cloud.start(zones=ZONES, node_command=["/bin/sh", str(script)], **{**delays, **options}) as local,
         pytest.MonkeyPatch.context() as patch,
     ):
         for name, value in local.environment().items():

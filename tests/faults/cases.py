@@ -1,0 +1,151 @@
+"""What can go wrong with a job, and when: each kind of fault at each step, and problems for the jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from satcomp_infra.jobs import Verdict
+from satcomp_infra.local.faults import Action, Failure, StepFault, When
+
+SOLVER = """#!/bin/sh
+# Solves formulas of unit clauses. Where two solvers work in one directory, the second one fails.
+mkdir "$1/running" || exit 7
+formula=$(sed -n 's/.*"formula_file": "\\(.*\\)",.*/\\1/p' "$1/input.json")
+read -r _ number seconds < "$formula"
+echo "c number $number"
+sleep "$seconds"
+awk '
+  /^p/ { variables = $3 }
+  /^[-0-9]/ {
+    if (NF > 3) endless = 1
+    if (NF > 2) hard = 1
+    if ($1 > variables || -$1 > variables) broken = 1
+    if (-$1 in units) contradiction = 1
+    units[$1]
+  }
+  END { exit broken ? 3 : endless ? 9 : hard ? 0 : contradiction ? 20 : 10 }
+' "$formula"
+answer=$?
+rmdir "$1/running"
+case $answer in
+  0) echo "s UNKNOWN" ;;
+  9) exec sleep 1000 ;;
+  10) echo "s SATISFIABLE" ;;
+  20) echo "s UNSATISFIABLE" ;;
+esac
+exit $answer
+"""
+"""The number comes back with the answer: so it is seen which formula was solved."""
+
+WORKER = """#!/bin/sh
+while :; do
+  printf '{"status": "READY", "timestamp": %s}' "$(date +%s)" > status
+  mv status worker_node_status.json
+  sleep 1
+done
+"""
+
+_CLAUSES = {
+    Verdict.SAT: "{0} 0",
+    Verdict.UNSAT: "{0} 0\n-{0} 0",
+    Verdict.UNKNOWN: "{0} 1 0",
+    Verdict.ERROR: "{0}0 0",
+    Verdict.TIMEOUT: "{0} 1 2 0",
+}
+_VERDICTS = (Verdict.SAT, Verdict.UNSAT, Verdict.UNKNOWN, Verdict.ERROR) * 3 + (Verdict.TIMEOUT,)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A formula, the only right verdict, and how long it takes to be found."""
+
+    number: int
+    verdict: Verdict
+    seconds: float
+
+    @property
+    def key(self) -> str:
+        return f"problems/{self.number:05}.cnf"
+
+    @property
+    def content(self) -> bytes:
+        clauses = _CLAUSES[self.verdict].format(self.number)
+        return f"c {self.number} {self.seconds:g}\np cnf {self.number} {clauses.count(' 0')}\n{clauses}\n".encode()
+
+
+@dataclass(frozen=True)
+class Case:
+    """A job, and what goes wrong with it: `kind` and `step` name that, `fault` is empty where it concerns all jobs."""
+
+    kind: str
+    step: str
+    problem: Problem
+    fault: StepFault | None = None
+    workers: int = 0
+
+
+STEPS = {
+    "received": StepFault("sqs.ReceiveMessage", When.AFTER),
+    "download": StepFault("s3.GetObject", target="*/problems/*"),
+    "half downloaded": StepFault("s3.GetObject", When.DURING, target="*/problems/*"),
+    "solve": StepFault("sqs.ChangeMessageVisibility"),
+    "store files": StepFault("s3.PutObject", target="*/stdout"),
+    "store result": StepFault("s3.PutObject", target="*/result.json"),
+    "result stored": StepFault("s3.PutObject", When.AFTER, target="*/result.json"),
+    "announce": StepFault("sqs.SendMessage"),
+    "announced": StepFault("sqs.SendMessage", When.AFTER),
+    "delete": StepFault("sqs.DeleteMessage"),
+    "deleted": StepFault("sqs.DeleteMessage", When.AFTER),
+}
+"""The steps of a job, each by a call that is made then. A message is extended while its solver runs."""
+CREW_STEPS = {
+    "wait for workers": StepFault("dynamodb.Scan"),
+    "end the job": StepFault("dynamodb.PutItem", target="TaskEndNotification"),
+}
+"""Further ones, of a job with workers."""
+
+
+def kinds(visibility: float) -> dict[str, StepFault]:
+    """What can happen at a step, by name; of these faults, `action` and what belongs to it count."""
+    long = visibility + 1.0  # somebody else has got the job meanwhile
+    return {
+        "leader SIGKILL": StepFault("", action=Action.KILL),
+        "leader SIGTERM": StepFault("", action=Action.TERMINATE),
+        "leader SIGSTOP": StepFault("", action=Action.FREEZE, seconds=long),
+        "node gone": StepFault("", action=Action.CUT_POWER),
+        "node stands still": StepFault("", action=Action.FREEZE_ALL, seconds=long),
+        "connection lost": StepFault("", action=Action.DISCONNECT),
+        "call hangs": StepFault("", action=Action.HANG, seconds=long),
+        "throttled": StepFault("", action=Action.FAIL, times=2),
+        "server error": StepFault("", action=Action.FAIL, times=2, failure=Failure.INTERNAL_ERROR),
+        "delivered again": StepFault("", action=Action.DELIVER_AGAIN),
+    }
+
+
+def worker_kinds(visibility: float) -> dict[str, StepFault]:
+    """What can happen to a worker at a step of its leader's."""
+    return {
+        "worker SIGKILL": StepFault("", action=Action.KILL, victim="worker"),
+        "worker SIGTERM": StepFault("", action=Action.TERMINATE, victim="worker"),
+        "worker SIGSTOP": StepFault("", action=Action.FREEZE, victim="worker", seconds=visibility + 1.0),
+        "worker's node gone": StepFault("", action=Action.CUT_POWER, victim="worker"),
+    }
+
+
+def table(visibility: float, workers: int = 0, runs: int = 1) -> Iterator[Case]:
+    """Each kind of fault at each step at which it can happen, so many times."""
+    steps = STEPS | CREW_STEPS if workers else STEPS
+    all_kinds = kinds(visibility) | worker_kinds(visibility) if workers else kinds(visibility)
+    number = 2  # variables 1 and 2 are taken
+    for _ in range(runs):
+        for step, place in steps.items():
+            for kind, fault in all_kinds.items():
+                if fault.action is Action.FAIL and place.when is not When.BEFORE:
+                    continue
+                number += 1
+                seconds = 3 * visibility / 4 if step == "solve" else 0.05
+                problem = Problem(number, _VERDICTS[number % len(_VERDICTS)], seconds)
+                job = f"*/{problem.key}*"
+                met = replace(fault, call=place.call, when=place.when, target=place.target, job=job)
+                yield Case(kind, step, problem, met, workers)
