@@ -2,12 +2,13 @@
 # make test       all tests            make lint   types and style
 # make security   checkov over the template, parliament over every policy
 # make bench      the benchmarks       make docs   the generated pages of docs/
+# make faults     hundreds of jobs while nodes die and services fail: is one lost, or done twice? (eight minutes)
 # make .venv      just the environment that the commands need: then type 'source .venv/bin/activate'
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: rehearse test lint security bench docs .venv clean
+.PHONY: rehearse test lint security bench faults docs .venv clean
 
 rehearse: .venv
 	$(BIN)/python rehearse $(ARGS)
@@ -49,6 +50,9 @@ bench: .venv
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/model_check.py
+
+faults: .venv/ready-test
+	$(BIN)/python -m benchmarks.faults $(ARGS)
 
 docs: .venv/ready-test
 	$(BIN)/python docs/build.py

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 2
 """How long SQS holds a request while the queue is empty. SQS would hold it for 20 s, but a stop is noticed only
 between two of them. Idle, that is 1.3 million requests a month: half a dollar."""
-_LONGEST_PAUSE = 30
+_LONGEST_PAUSE = 4
+"""Between two failures to receive: whoever waits longer is late when SQS is back."""
 
 
 class Leader:

@@ -58,7 +58,7 @@ _VERDICTS = (Verdict.SAT, Verdict.UNSAT, Verdict.UNKNOWN, Verdict.ERROR) * 3 + (
 
 @dataclass(frozen=True)
 class Problem:
-    """A formula, the only right verdict, and how long it takes to be found."""
+    """A formula, the only right verdict, and how long it takes to be found. `number` is 3 or more."""
 
     number: int
     verdict: Verdict
@@ -85,6 +85,8 @@ class Case:
     workers: int = 0
 
 
+NOTICED_SECONDS = 10.0
+"""In which a leader notices that a worker of its job is dead."""
 STEPS = {
     "received": StepFault("sqs.ReceiveMessage", When.AFTER),
     "download": StepFault("s3.GetObject", target="*/problems/*"),
@@ -133,19 +135,29 @@ def worker_kinds(visibility: float) -> dict[str, StepFault]:
     }
 
 
-def table(visibility: float, workers: int = 0, runs: int = 1) -> Iterator[Case]:
-    """Each kind of fault at each step at which it can happen, so many times."""
+def table(visibility: float, workers: int = 0, runs: int = 1, first: int = 3) -> Iterator[Case]:
+    """Each kind of fault at each step at which it can happen, so many times. Problems are numbered from `first`."""
     steps = STEPS | CREW_STEPS if workers else STEPS
     all_kinds = kinds(visibility) | worker_kinds(visibility) if workers else kinds(visibility)
-    number = 2  # variables 1 and 2 are taken
+    number = first - 1
     for _ in range(runs):
         for step, place in steps.items():
             for kind, fault in all_kinds.items():
                 if fault.action is Action.FAIL and place.when is not When.BEFORE:
                     continue
                 number += 1
-                seconds = 3 * visibility / 4 if step == "solve" else 0.05
+                seconds = 0.05
+                if step == "solve":  # until there has been an extension; or a dead worker must have been noticed
+                    seconds = NOTICED_SECONDS + 1 if fault.victim else 3 * visibility / 4
                 problem = Problem(number, _VERDICTS[number % len(_VERDICTS)], seconds)
                 job = f"*/{problem.key}*"
                 met = replace(fault, call=place.call, when=place.when, target=place.target, job=job)
                 yield Case(kind, step, problem, met, workers)
+
+
+def plain(kind: str, step: str, count: int, first: int) -> list[Case]:
+    """Jobs without faults of their own, whose problems are numbered from `first` and take up to a second and a half."""
+    return [
+        Case(kind, step, Problem(number, _VERDICTS[number % len(_VERDICTS)], 0.1 + 0.2 * (number % 8)))
+        for number in range(first, first + count)
+    ]

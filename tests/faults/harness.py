@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import sys
 import time
@@ -22,11 +23,16 @@ from satcomp_infra.project import Project
 
 from ..conftest import ACCOUNT, REGION
 from ..local_cluster import PROJECT, ROOT, LocalCluster, eventually, running
-from .cases import SOLVER, WORKER, Case
+from .cases import NOTICED_SECONDS, SOLVER, WORKER, Case, plain
 
 POLITE_SECONDS = 2.0
 """In which a node that is asked to stop gives its job back, or ends it."""
+_POLL_SECONDS = 2.0
+_SLACK_SECONDS = 2.0
+"""For a busy machine, and for calls that are tried again after up to three seconds."""
 NAMES = Project(PROJECT).names(ACCOUNT, REGION)
+ABANDONED = 2.5
+"""Visibility timeouts after which a dead attempt's directory is removed."""
 _LASTING = {Action.FREEZE, Action.FREEZE_ALL, Action.HANG}
 
 
@@ -55,6 +61,15 @@ class Report:
     tallies: dict[tuple[str, str], Tally] = field(default_factory=lambda: defaultdict(Tally))
     faults: list[str] = field(default_factory=list)
 
+    def add(self, other: Report) -> None:
+        """Add another run's, of other kinds or steps."""
+        self.tallies |= other.tallies
+        self.faults += other.faults
+
+    @property
+    def jobs(self) -> int:
+        return sum(tally.runs for tally in self.tallies.values())
+
     @property
     def is_good(self) -> bool:
         bad = any(t.lost or t.duplicated or t.wrong or t.missed for t in self.tallies.values())
@@ -63,7 +78,7 @@ class Report:
     def lines(self) -> Iterator[str]:
         """The report as a table."""
         columns = ["runs", "lost", "dupl.", "wrong", "missed", "twice"]
-        yield f"{'what happens':<20}{'when':<18}" + "".join(f"{name:>7}" for name in columns) + "   back s   done s"
+        yield f"{'what happens':<23}{'when':<18}" + "".join(f"{name:>7}" for name in columns) + "   back s   done s"
         total = Tally()
         for (kind, step), tally in sorted(self.tallies.items()):
             yield _line(kind, step, tally)
@@ -78,7 +93,7 @@ class Report:
 def _line(kind: str, step: str, t: Tally) -> str:
     counts = (t.runs, t.lost, t.duplicated, t.wrong, t.missed, t.announced_again)
     times = "".join(f"{statistics.median(times):>9.2f}" if times else f"{'-':>9}" for times in (t.back, t.done))
-    return f"{kind:<20}{step:<18}" + "".join(f"{count:>7}" for count in counts) + times
+    return f"{kind:<23}{step:<18}" + "".join(f"{count:>7}" for count in counts) + times
 
 
 class Harness:
@@ -94,24 +109,22 @@ class Harness:
         self._sent: dict[str, Case] = {}
 
     def start(self, leaders: int, workers: int = 0) -> None:
-        """Start so many nodes; each has registered on return. Of the commands alone, the cloud track has one leader."""
-        self.cluster.start(min(leaders, 1) if workers else leaders, workers)
-        if workers and leaders > 1:
-            self.cluster.resize(leaders, workers)
+        """Start so many nodes; each is ready on return."""
+        self.cluster.start(leaders, workers)
         eventually(lambda: len(self._idle()) == leaders + workers, within=60)
 
     def run(
         self,
         cases: Sequence[Case],
         *,
-        at_once: int = 1000,
+        at_once: int,
         during: Callable[[], None] = lambda: None,
         within: float = 600.0,
     ) -> Report:
         """Send the jobs, let their faults happen, and return what came of them; all within so many seconds.
 
-        No more than `at_once` jobs are on the queue: with more leaders than that, one is always free to take a job that
-        comes back.
+        No more than `at_once` jobs are on the queue. There have to be more leaders than that: so one is free to take a
+        job that comes back, and it is a fault if none does in time.
         """
         deadline = time.monotonic() + within
         for case in cases:
@@ -140,12 +153,28 @@ class Harness:
         self._sent[answer["MessageId"]] = case
         return str(answer["MessageId"])
 
-    @contextmanager
-    def outage(self, service: str, failure: Failure) -> Iterator[None]:
-        """No call of a service gets through."""
-        self.local.set_faults(calls=[CallFault(f"{service}.*", failure=failure)])
-        yield
-        self.local.set_faults(calls=None)
+    def outage(self, service: str, failure: Failure, *, count: int, first: int) -> Report:
+        """Run jobs while no call of a service gets through for longer than the visibility timeout.
+
+        `*`: half of all calls fail. The times are from the end of that until all jobs are done.
+        """
+        over = 0.0
+
+        def happen() -> None:
+            nonlocal over
+            time.sleep(0.3)  # some are at work
+            everything = service == "*"
+            fault = CallFault("*" if everything else f"{service}.*", 0.5 if everything else 1.0, failure)
+            self.local.set_faults(calls=[fault])
+            time.sleep(self.visibility + 1.0)
+            self.local.set_faults(calls=None)
+            over = time.monotonic()
+
+        report = self.run(plain(f"{service} {failure}", "any", count, first), at_once=count + 1, during=happen)
+        done = max((event.at for event in self.local.history() if event.what == "deleted"), default=over)
+        for tally in report.tallies.values():
+            tally.done.append(max(0.0, done - over))
+        return report
 
     def depth(self, queue: str) -> int:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
@@ -197,13 +226,17 @@ class Harness:
         later = [event for event in events if event.at > fault.at]
         if deleted := [event.at for event in later if event.what == "deleted"]:
             tally.done.append(deleted[-1] - fault.at)
-        if case.fault.victim:
-            return
         ends = ("deleted", "offered", "received")
-        if back := [event.at - fault.at for event in later if event.what in ends]:
-            tally.back.append(back[0])
-            if case.fault.action is Action.TERMINATE and back[0] > POLITE_SECONDS:
-                report.faults.append(f"{case.kind}, {case.step}: the job was back after {back[0]:.1f} s.")
+        if not (back := [event.at - fault.at for event in later if event.what in ends]):
+            return
+        tally.back.append(back[0])
+        limit = self.visibility + _POLL_SECONDS + _SLACK_SECONDS
+        if case.fault.victim:
+            limit = NOTICED_SECONDS if case.step == "solve" else math.inf
+        elif case.fault.action is Action.TERMINATE:
+            limit = POLITE_SECONDS
+        if back[0] > limit:
+            report.faults.append(f"{case.kind}, {case.step}: the job was back after {back[0]:.1f} s.")
 
     def _wrong(self, job_id: str, case: Case, announced: list[Any]) -> str:
         """What is wrong with a job's result; empty if nothing is."""
@@ -242,7 +275,7 @@ class Harness:
             report.faults.append(f"{dead} messages are in the dead-letter queue.")
             self.sqs.purge_queue(QueueUrl=self.dead)
         try:
-            eventually(lambda: not self._left(), within=15)
+            eventually(lambda: not self._left(), within=3 * ABANDONED * self.visibility)
         except AssertionError:
             report.faults += self._left()
 
@@ -260,7 +293,8 @@ class Harness:
     def _idle(self) -> list[Any]:
         """The nodes' own items in the manifest that say READY."""
         items = self.local.client("dynamodb").scan(TableName="SatCompNodeManifest")["Items"]
-        return [item for item in items if item["status"]["S"] == "READY"]
+        kinds = ("LEADER", "WORKER")
+        return [item for item in items if item["status"]["S"] == "READY" and item["nodeType"]["S"] in kinds]
 
 
 @contextmanager
@@ -272,7 +306,14 @@ def harness(
     programs.mkdir()
     for name, text in (("solver", SOLVER), ("worker", WORKER), ("cleanup", "#!/bin/sh\n")):
         (programs / name).write_text(text)
-    timing = {"visibility": visibility, "extension": visibility / 6, "retry": 0, "kill_grace": 1, "workers": 30}
+    timing = {
+        "visibility": visibility,
+        "extension": visibility / 6,
+        "abandoned": ABANDONED * visibility,
+        "retry": 0,
+        "kill_grace": 1,
+        "workers": 30,
+    }
     node = f"exec {sys.executable} {ROOT / 'tests' / 'node' / 'run_node.py'} $1 '{json.dumps(timing)}'"
     with running(directory, track, solver_dir=programs) as cluster:
         cluster.nodes_do(leader=node, worker=node)

@@ -1,0 +1,69 @@
+"""Runs jobs on local clouds while everything fails that can, and counts those that were lost, done twice or done wrong.
+
+Run it with `make faults`, or `python -m benchmarks.faults [RUNS]`: each kind of fault happens so many times (default 1)
+at each step of a job, on both tracks; then whole services are out of reach for longer than a message stays hidden.
+The exit code is 1 if anything went wrong. One run takes about eight minutes.
+
+Of each kind and step, the table has the number of jobs, of those lost, with two results, with a wrong one, whose fault
+never came, and that were announced twice, which is allowed; and the medians of the seconds from the fault until the
+job was offered or received again, or done by its own leader, and until it was done for good. The visibility timeout
+is 3 s here.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from satcomp_infra.local.faults import Failure
+from tests.faults.cases import table
+from tests.faults.harness import Report, harness
+
+VISIBILITY = 3
+OUTAGES = [
+    *(
+        (service, failure)
+        for service in ("sqs", "s3", "dynamodb")
+        for failure in (Failure.UNAVAILABLE, Failure.DISCONNECTED)
+    ),
+    ("*", Failure.THROTTLED),
+    ("*", Failure.DISCONNECTED),
+]
+"""Of all services at once, half of the calls fail."""
+JOBS_IN_AN_OUTAGE = 12
+
+
+def parallel(directory: Path, runs: int) -> Report:
+    """Several leaders that share the queue; then the outages."""
+    with harness(directory, "parallel", visibility=VISIBILITY, leaders=8) as nodes:
+        report = nodes.run(list(table(VISIBILITY, runs=runs)), at_once=4, within=600.0 * runs)
+        for number, (service, failure) in enumerate(OUTAGES):
+            first = 100_000 + number * JOBS_IN_AN_OUTAGE
+            report.add(nodes.outage(service, failure, count=JOBS_IN_AN_OUTAGE, first=first))
+    return report
+
+
+def cloud(directory: Path, runs: int) -> Report:
+    """Three leaders, so that one is free to take a job that comes back, and two workers, which one of them uses."""
+    with harness(directory, "cloud", visibility=VISIBILITY, leaders=3, workers=2) as nodes:
+        return nodes.run(list(table(VISIBILITY, workers=2, runs=runs)), at_once=2, within=1200.0 * runs)
+
+
+def main() -> int:
+    """Run both tracks, one after the other, and print a table for each."""
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 1
+    good = True
+    for track in (parallel, cloud):
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="satcomp-faults-") as directory:
+            report = track(Path(directory), runs)
+        print(f"{track.__name__} track: {report.jobs} jobs in {time.monotonic() - started:.0f} s")
+        print(*report.lines(), sep="\n", end="\n\n", flush=True)
+        good = good and report.is_good
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
