@@ -76,12 +76,12 @@ class Problem:
 
 @dataclass(frozen=True)
 class Case:
-    """A job, and what goes wrong with it: `kind` and `step` name that, `fault` is empty where it concerns all jobs."""
+    """A job, and what goes wrong with it: `kind` and `step` name that; no `faults` where it concerns all jobs."""
 
     kind: str
     step: str
     problem: Problem
-    fault: StepFault | None = None
+    faults: tuple[StepFault, ...] = ()
     workers: int = 0
 
 
@@ -108,30 +108,33 @@ CREW_STEPS = {
 """Further ones, of a job with workers."""
 
 
-def kinds(visibility: float) -> dict[str, StepFault]:
+def kinds(visibility: float) -> dict[str, tuple[StepFault, ...]]:
     """What can happen at a step, by name; of these faults, `action` and what belongs to it count."""
     long = visibility + 1.0  # somebody else has got the job meanwhile
+    again = StepFault("", action=Action.DELIVER_AGAIN)
     return {
-        "leader SIGKILL": StepFault("", action=Action.KILL),
-        "leader SIGTERM": StepFault("", action=Action.TERMINATE),
-        "leader SIGSTOP": StepFault("", action=Action.FREEZE, seconds=long),
-        "node gone": StepFault("", action=Action.CUT_POWER),
-        "node stands still": StepFault("", action=Action.FREEZE_ALL, seconds=long),
-        "connection lost": StepFault("", action=Action.DISCONNECT),
-        "call hangs": StepFault("", action=Action.HANG, seconds=long),
-        "throttled": StepFault("", action=Action.FAIL, times=2),
-        "server error": StepFault("", action=Action.FAIL, times=2, failure=Failure.INTERNAL_ERROR),
-        "delivered again": StepFault("", action=Action.DELIVER_AGAIN),
+        "leader SIGKILL": (StepFault("", action=Action.KILL),),
+        "leader SIGTERM": (StepFault("", action=Action.TERMINATE),),
+        "leader SIGSTOP": (StepFault("", action=Action.FREEZE, seconds=long),),
+        "node gone": (StepFault("", action=Action.CUT_POWER),),
+        "node stands still": (StepFault("", action=Action.FREEZE_ALL, seconds=long),),
+        "connection lost": (StepFault("", action=Action.DISCONNECT),),
+        "call hangs": (StepFault("", action=Action.HANG, seconds=long),),
+        "throttled": (StepFault("", action=Action.FAIL, times=2),),
+        "server error": (StepFault("", action=Action.FAIL, times=2, failure=Failure.INTERNAL_ERROR),),
+        "delivered again": (again,),
+        # The call is done when another leader has done the job.
+        "overtaken": (again, StepFault("", action=Action.HANG, seconds=1.5)),
     }
 
 
-def worker_kinds(visibility: float) -> dict[str, StepFault]:
+def worker_kinds(visibility: float) -> dict[str, tuple[StepFault, ...]]:
     """What can happen to a worker at a step of its leader's."""
     return {
-        "worker SIGKILL": StepFault("", action=Action.KILL, victim="worker"),
-        "worker SIGTERM": StepFault("", action=Action.TERMINATE, victim="worker"),
-        "worker SIGSTOP": StepFault("", action=Action.FREEZE, victim="worker", seconds=visibility + 1.0),
-        "worker's node gone": StepFault("", action=Action.CUT_POWER, victim="worker"),
+        "worker SIGKILL": (StepFault("", action=Action.KILL, victim="worker"),),
+        "worker SIGTERM": (StepFault("", action=Action.TERMINATE, victim="worker"),),
+        "worker SIGSTOP": (StepFault("", action=Action.FREEZE, victim="worker", seconds=visibility + 1.0),),
+        "worker's node gone": (StepFault("", action=Action.CUT_POWER, victim="worker"),),
     }
 
 
@@ -139,20 +142,20 @@ def table(visibility: float, workers: int = 0, runs: int = 1, first: int = 3) ->
     """Each kind of fault at each step at which it can happen, so many times. Problems are numbered from `first`."""
     steps = STEPS | CREW_STEPS if workers else STEPS
     all_kinds = kinds(visibility) | worker_kinds(visibility) if workers else kinds(visibility)
-    number = first - 1
+    number = first
     for _ in range(runs):
         for step, place in steps.items():
-            for kind, fault in all_kinds.items():
-                if fault.action is Action.FAIL and place.when is not When.BEFORE:
+            for kind, faults in all_kinds.items():
+                if faults[0].action is Action.FAIL and place.when is not When.BEFORE:
                     continue
-                number += 1
                 seconds = 0.05
                 if step == "solve":  # until there has been an extension; or a dead worker must have been noticed
-                    seconds = NOTICED_SECONDS + 1 if fault.victim else 3 * visibility / 4
+                    seconds = NOTICED_SECONDS + 1 if faults[0].victim else 3 * visibility / 4
                 problem = Problem(number, _VERDICTS[number % len(_VERDICTS)], seconds)
+                number += 1
                 job = f"*/{problem.key}*"
-                met = replace(fault, call=place.call, when=place.when, target=place.target, job=job)
-                yield Case(kind, step, problem, met, workers)
+                met = (replace(f, call=place.call, when=place.when, target=place.target, job=job) for f in faults)
+                yield Case(kind, step, problem, tuple(met), workers)
 
 
 def plain(kind: str, step: str, count: int, first: int) -> list[Case]:

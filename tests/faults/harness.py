@@ -31,7 +31,7 @@ _POLL_SECONDS = 2.0
 _SLACK_SECONDS = 2.0
 """For a busy machine, and for calls that are tried again after up to three seconds."""
 NAMES = Project(PROJECT).names(ACCOUNT, REGION)
-ABANDONED = 2.5
+ABANDONED = 2.0
 """Visibility timeouts after which a dead attempt's directory is removed."""
 _LASTING = {Action.FREEZE, Action.FREEZE_ALL, Action.HANG}
 
@@ -129,7 +129,7 @@ class Harness:
         deadline = time.monotonic() + within
         for case in cases:
             self.s3.put_object(Bucket=NAMES.bucket, Key=case.problem.key, Body=case.problem.content)
-        self.local.set_faults(reordered_queues=True, steps=[case.fault for case in cases if case.fault])
+        self.local.set_faults(reordered_queues=True, steps=[fault for case in cases for fault in case.faults])
         report = Report()
         sent: dict[str, Case] = {}
         try:
@@ -212,14 +212,14 @@ class Harness:
                 report.faults.append(f"{case.kind}, {case.step}, job {job_id}: {wrong}")
             if not stored[job_id]:
                 report.faults.append(f"{case.kind}, {case.step}, job {job_id}: no result")
-            if case.fault:
+            if case.faults:
                 self._time(case, history[job_id], tally, report)
         for job_id in announced.keys() - self._sent.keys():
             report.faults.append(f"There is an announcement of {job_id}, which nobody has sent.")
 
     def _time(self, case: Case, events: list[Event], tally: Tally, report: Report) -> None:
-        assert case.fault
-        fault = next((event for event in events if event.what == case.fault.action), None)
+        first = case.faults[0]
+        fault = next((event for event in events if event.what == first.action), None)
         if fault is None:
             tally.missed += 1
             return
@@ -231,9 +231,9 @@ class Harness:
             return
         tally.back.append(back[0])
         limit = self.visibility + _POLL_SECONDS + _SLACK_SECONDS
-        if case.fault.victim:
+        if first.victim:
             limit = NOTICED_SECONDS if case.step == "solve" else math.inf
-        elif case.fault.action is Action.TERMINATE:
+        elif first.action is Action.TERMINATE:
             limit = POLITE_SECONDS
         if back[0] > limit:
             report.faults.append(f"{case.kind}, {case.step}: the job was back after {back[0]:.1f} s.")

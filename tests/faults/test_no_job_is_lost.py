@@ -28,8 +28,9 @@ SAMPLE = {
     ("call hangs", "delete"),
     ("throttled", "store result"),
     ("server error", "announce"),
-    ("delivered again", "solve"),
     ("delivered again", "deleted"),
+    ("overtaken", "store result"),
+    ("overtaken", "delete"),
 }
 WITH_A_WORKER = {
     ("leader SIGKILL", "end the job"),
