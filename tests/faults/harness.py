@@ -29,7 +29,7 @@ POLITE_SECONDS = 2.0
 """In which a node that is asked to stop gives its job back, or ends it."""
 _POLL_SECONDS = 2.0
 _SLACK_SECONDS = 2.0
-"""For a busy machine, and for calls that are tried again after up to three seconds."""
+"""For a busy machine."""
 NAMES = Project(PROJECT).names(ACCOUNT, REGION)
 ABANDONED = 2.0
 """Visibility timeouts after which a dead attempt's directory is removed."""
@@ -230,11 +230,14 @@ class Harness:
         if not (back := [event.at - fault.at for event in later if event.what in ends]):
             return
         tally.back.append(back[0])
-        limit = self.visibility + _POLL_SECONDS + _SLACK_SECONDS
+        limit = math.inf
         if first.victim:
-            limit = NOTICED_SECONDS if case.step == "solve" else math.inf
+            if case.step == "solve" and first.action is not Action.FREEZE:
+                limit = NOTICED_SECONDS
         elif first.action is Action.TERMINATE:
             limit = POLITE_SECONDS
+        elif first.action in (Action.KILL, Action.CUT_POWER):
+            limit = self.visibility + _POLL_SECONDS + _SLACK_SECONDS
         if back[0] > limit:
             report.faults.append(f"{case.kind}, {case.step}: the job was back after {back[0]:.1f} s.")
 
