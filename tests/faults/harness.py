@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import statistics
 import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +20,10 @@ from satcomp_infra.local.history import Event
 from satcomp_infra.project import Project
 
 from ..conftest import ACCOUNT, REGION
-from ..local_cluster import PROJECT, ROOT, LocalCluster, eventually, running
+from ..local_cluster import ROOT, LocalCluster, eventually, running
+from ..typing_commands import PROJECT
 from .cases import NOTICED_SECONDS, SOLVER, WORKER, Case, plain
+from .report import Report, Tally
 
 POLITE_SECONDS = 2.0
 """In which a node that is asked to stop gives its job back, or ends it."""
@@ -34,66 +34,6 @@ NAMES = Project(PROJECT).names(ACCOUNT, REGION)
 ABANDONED = 2.0
 """Visibility timeouts after which a dead attempt's directory is removed."""
 _LASTING = {Action.FREEZE, Action.FREEZE_ALL, Action.HANG}
-
-
-@dataclass
-class Tally:
-    """How the jobs of one kind of fault at one step ended. Times are seconds from the fault."""
-
-    runs: int = 0
-    lost: int = 0
-    duplicated: int = 0
-    wrong: int = 0
-    missed: int = 0
-    """Jobs whose fault never came: nothing was tested."""
-    announced_again: int = 0
-    """Jobs with a second announcement: their leader died before it deleted the message."""
-    back: list[float] = field(default_factory=list)
-    """Until the job was offered again, received again, or deleted by its own leader."""
-    done: list[float] = field(default_factory=list)
-    """Until the job's message was deleted for the last time."""
-
-
-@dataclass
-class Report:
-    """All tallies, by kind and step, and in words what else is not as it should be."""
-
-    tallies: dict[tuple[str, str], Tally] = field(default_factory=lambda: defaultdict(Tally))
-    faults: list[str] = field(default_factory=list)
-
-    def add(self, other: Report) -> None:
-        """Add another run's, of other kinds or steps."""
-        self.tallies |= other.tallies
-        self.faults += other.faults
-
-    @property
-    def jobs(self) -> int:
-        return sum(tally.runs for tally in self.tallies.values())
-
-    @property
-    def is_good(self) -> bool:
-        bad = any(t.lost or t.duplicated or t.wrong or t.missed for t in self.tallies.values())
-        return bool(self.tallies) and not bad and not self.faults
-
-    def lines(self) -> Iterator[str]:
-        """The report as a table."""
-        columns = ["runs", "lost", "dupl.", "wrong", "missed", "twice"]
-        yield f"{'what happens':<23}{'when':<18}" + "".join(f"{name:>7}" for name in columns) + "   back s   done s"
-        total = Tally()
-        for (kind, step), tally in sorted(self.tallies.items()):
-            yield _line(kind, step, tally)
-            for name in ("runs", "lost", "duplicated", "wrong", "missed", "announced_again"):
-                setattr(total, name, getattr(total, name) + getattr(tally, name))
-            total.back += tally.back
-            total.done += tally.done
-        yield _line("all", "", total)
-        yield from self.faults
-
-
-def _line(kind: str, step: str, t: Tally) -> str:
-    counts = (t.runs, t.lost, t.duplicated, t.wrong, t.missed, t.announced_again)
-    times = "".join(f"{statistics.median(times):>9.2f}" if times else f"{'-':>9}" for times in (t.back, t.done))
-    return f"{kind:<23}{step:<18}" + "".join(f"{count:>7}" for count in counts) + times
 
 
 class Harness:
@@ -200,7 +140,7 @@ class Harness:
                 history[event.about].append(event)
         announced = self._announcements()
         with ThreadPoolExecutor(4) as pool:
-            wrongs = list(pool.map(lambda item: self._wrong(*item, announced[item[0]]), sent.items()))
+            wrongs = list(pool.map(lambda job_id: self._wrong(job_id, sent[job_id], announced[job_id]), sent))
         for (job_id, case), wrong in zip(sent.items(), wrongs, strict=True):
             tally = report.tallies[case.kind, case.step]
             tally.runs += 1
