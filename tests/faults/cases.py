@@ -8,12 +8,21 @@ from dataclasses import dataclass, replace
 from satcomp_infra.jobs import Verdict
 from satcomp_infra.local.faults import Action, Failure, StepFault, When
 
-SOLVER = """#!/bin/sh
+SOLVER = """#!/bin/bash
 # Solves formulas of unit clauses. Where two solvers work in one directory, the second one fails.
 mkdir "$1/running" || exit 7
 formula=$(sed -n 's/.*"formula_file": "\\(.*\\)",.*/\\1/p' "$1/input.json")
-read -r _ number seconds < "$formula"
+read -r _ number seconds tells < "$formula"
 echo "c number $number"
+if [ -n "$tells" ]; then
+  address=${AWS_ENDPOINT_URL#http://}
+  exec 3<> "/dev/tcp/${address%:*}/${address#*:}"
+  credential="Credential=$AWS_ACCESS_KEY_ID/20230704/us-east-1/s3/aws4_request"
+  printf 'GET /%s/solving HTTP/1.1\r\nHost: %s\r\nAuthorization: AWS4-HMAC-SHA256 %s, Signature=0\r\n\r\n' \
+    "$SATCOMP_BUCKET_NAME" "$address" "$credential" >&3
+  read -r -t 10 <&3
+  exec 3>&-
+fi
 sleep "$seconds"
 awk '
   /^p/ { variables = $3 }
@@ -36,7 +45,10 @@ case $answer in
 esac
 exit $answer
 """
-"""The number comes back with the answer: so it is seen which formula was solved."""
+"""The number comes back with the answer: so it is seen which formula was solved.
+
+Where the formula says so, the solver makes a call to AWS in its node's name, at which a fault can happen to the node.
+"""
 
 WORKER = """#!/bin/sh
 while :; do
@@ -63,6 +75,8 @@ class Problem:
     number: int
     verdict: Verdict
     seconds: float
+    tells: bool = False
+    """Whether the solver makes a call when it starts."""
 
     @property
     def key(self) -> str:
@@ -71,7 +85,10 @@ class Problem:
     @property
     def content(self) -> bytes:
         clauses = _CLAUSES[self.verdict].format(self.number)
-        return f"c {self.number} {self.seconds:g}\np cnf {self.number} {clauses.count(' 0')}\n{clauses}\n".encode()
+        tells = " tells" if self.tells else ""
+        return (
+            f"c {self.number} {self.seconds:g}{tells}\np cnf {self.number} {clauses.count(' 0')}\n{clauses}\n".encode()
+        )
 
 
 @dataclass(frozen=True)
@@ -101,6 +118,8 @@ STEPS = {
     "deleted": StepFault("sqs.DeleteMessage", When.AFTER),
 }
 """The steps of a job, each by a call that is made then. A message is extended while its solver runs."""
+SOLVING = StepFault("s3.GetObject", target="*/solving")
+"""The solver's own call: the extension may also be one while the job waits for its workers."""
 CREW_STEPS = {
     "wait for workers": StepFault("dynamodb.Scan"),
     "end the job": StepFault("dynamodb.PutItem", target="TaskEndNotification"),
@@ -148,13 +167,15 @@ def table(visibility: float, workers: int = 0, runs: int = 1, first: int = 3) ->
             for kind, faults in all_kinds.items():
                 if faults[0].action is Action.FAIL and place.when is not When.BEFORE:
                     continue
-                seconds = 0.05
-                if step == "solve":  # until there has been an extension; or a dead worker must have been noticed
-                    seconds = NOTICED_SECONDS + 1 if faults[0].victim else 3 * visibility / 4
-                problem = Problem(number, _VERDICTS[number % len(_VERDICTS)], seconds)
+                at, seconds, tells = place, 0.05, False
+                if step == "solve" and faults[0].victim:  # until a dead worker must have been noticed
+                    at, seconds, tells = SOLVING, NOTICED_SECONDS + 1, True
+                elif step == "solve":  # until there has been an extension
+                    seconds = 3 * visibility / 4
+                problem = Problem(number, _VERDICTS[number % len(_VERDICTS)], seconds, tells)
                 number += 1
                 job = f"*/{problem.key}*"
-                met = (replace(f, call=place.call, when=place.when, target=place.target, job=job) for f in faults)
+                met = (replace(f, call=at.call, when=at.when, target=at.target, job=job) for f in faults)
                 yield Case(kind, step, problem, tuple(met), workers)
 
 
