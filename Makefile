@@ -2,7 +2,7 @@
 # make test       all tests            make lint   types and style
 # make security   checkov over the template, parliament over every policy
 # make bench      the benchmarks       make docs   the generated pages of docs/
-# make faults     hundreds of jobs while nodes die and services fail: is one lost, or done twice? (12 minutes)
+# make faults     hundreds of jobs while nodes die and services fail: is one lost, or done twice? (15 minutes)
 # make .venv      just the environment that the commands need: then type 'source .venv/bin/activate'
 
 PYTHON ?= python3

@@ -2,7 +2,7 @@
 
 Run it with `make faults`, or `python -m benchmarks.faults [RUNS]`: each kind of fault happens so many times (default 1)
 at each step of a job, on both tracks; then whole services are out of reach for longer than a message stays hidden.
-The exit code is 1 if anything went wrong. One run takes about twelve minutes.
+The exit code is 1 if anything went wrong. One run takes about a quarter of an hour.
 
 Of each kind and step, the table has the number of jobs, of those lost, with two results, with a wrong one, whose fault
 never came, and that were announced twice, which is allowed; and the median and the largest number of seconds from the
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from satcomp_infra.local.faults import Failure
 from tests.faults.cases import table
-from tests.faults.harness import harness
+from tests.faults.harness import Harness, harness
 from tests.faults.report import Report
 
 VISIBILITY = 3
@@ -37,19 +37,25 @@ JOBS_IN_AN_OUTAGE = 12
 
 
 def parallel(directory: Path, runs: int) -> Report:
-    """Several leaders that share the queue; then the outages."""
+    """Several leaders that share the queue."""
     with harness(directory, "parallel", visibility=VISIBILITY, leaders=8) as nodes:
         report = nodes.run(list(table(VISIBILITY, runs=runs)), at_once=4, within=600.0 * runs)
-        for number, (service, failure) in enumerate(OUTAGES):
-            first = 100_000 + number * JOBS_IN_AN_OUTAGE
-            report.add(nodes.outage(service, failure, count=JOBS_IN_AN_OUTAGE, first=first))
-    return report
+        return outages(nodes, report)
 
 
 def cloud(directory: Path, runs: int) -> Report:
     """Three leaders, so that one is free to take a job that comes back, and two workers, which one of them uses."""
     with harness(directory, "cloud", visibility=VISIBILITY, leaders=3, workers=2) as nodes:
-        return nodes.run(list(table(VISIBILITY, workers=2, runs=runs)), at_once=2, within=1200.0 * runs)
+        report = nodes.run(list(table(VISIBILITY, workers=2, runs=runs)), at_once=2, within=1200.0 * runs)
+        return outages(nodes, report, workers=2)
+
+
+def outages(nodes: Harness, report: Report, workers: int = 0) -> Report:
+    """Add to the report what comes of jobs when services are out of reach."""
+    for number, (service, failure) in enumerate(OUTAGES):
+        first = 100_000 + number * JOBS_IN_AN_OUTAGE
+        report.add(nodes.outage(service, failure, count=JOBS_IN_AN_OUTAGE, first=first, workers=workers))
+    return report
 
 
 def main() -> int:

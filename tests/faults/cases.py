@@ -179,9 +179,9 @@ def table(visibility: float, workers: int = 0, runs: int = 1, first: int = 3) ->
                 yield Case(kind, step, problem, tuple(met), workers)
 
 
-def plain(kind: str, step: str, count: int, first: int) -> list[Case]:
+def plain(kind: str, step: str, count: int, first: int, workers: int = 0) -> list[Case]:
     """Jobs without faults of their own, whose problems are numbered from `first` and take up to a second and a half."""
     return [
-        Case(kind, step, Problem(number, _VERDICTS[number % len(_VERDICTS)], 0.1 + 0.2 * (number % 8)))
+        Case(kind, step, Problem(number, _VERDICTS[number % len(_VERDICTS)], 0.1 + 0.2 * (number % 8)), workers=workers)
         for number in range(first, first + count)
     ]

@@ -93,7 +93,7 @@ class Harness:
         self._sent[answer["MessageId"]] = case
         return str(answer["MessageId"])
 
-    def outage(self, service: str, failure: Failure, *, count: int, first: int) -> Report:
+    def outage(self, service: str, failure: Failure, *, count: int, first: int, workers: int = 0) -> Report:
         """Run jobs while no call of a service gets through for longer than the visibility timeout.
 
         `*`: half of all calls fail. The times are from the end of that until all jobs are done.
@@ -110,7 +110,8 @@ class Harness:
             self.local.set_faults(calls=None)
             over = time.monotonic()
 
-        report = self.run(plain(f"{service} {failure}", "any", count, first), at_once=count + 1, during=happen)
+        cases = plain(f"{service} {failure}", "any", count, first, workers)
+        report = self.run(cases, at_once=count + 1, during=happen)
         done = max((event.at for event in self.local.history() if event.what == "deleted"), default=over)
         for tally in report.tallies.values():
             tally.done.append(max(0.0, done - over))

@@ -78,7 +78,8 @@ class Report:
             yield tally.line(kind, step)
             kinds[kind].add(tally)
         for kind, tally in kinds.items():
-            yield tally.line(kind, "at all steps")
+            if (kind, "any") not in self.tallies:
+                yield tally.line(kind, "at all steps")
         yield self.total.line("everything", "")
         yield from self.faults
 
