@@ -64,6 +64,7 @@ def test_a_node_is_killed_before_or_after_its_call_is_done(up: Solver, when: Whe
         s3.put_object(Bucket="bucket", Key=f"killed-{when}", Body=b"")
     assert (f"killed-{when}" in stored(up)) == (when is When.AFTER)
     eventually(lambda: not is_alive(node.pid or 0))
+    eventually(lambda: node.task not in {other.task for other in up.cloud.nodes()})
     kinds = [(event.what, event.about) for event in up.cloud.history() if event.node == node.task]
     killed = ("kill", "")
     if when is When.AFTER:
