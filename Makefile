@@ -7,6 +7,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Two for each processor: half of the tests' time is waiting for processes.
+TEST_PROCESSES ?= $(shell expr 2 \* `getconf _NPROCESSORS_ONLN`)
 
 .PHONY: rehearse test lint security bench faults docs .venv clean
 
@@ -14,7 +16,7 @@ rehearse: .venv
 	$(BIN)/python rehearse $(ARGS)
 
 test: .venv/ready-test
-	$(BIN)/pytest -n auto --dist worksteal $(ARGS)
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
 
 lint: .venv/ready-test
 	$(BIN)/ruff check .

@@ -65,8 +65,8 @@ one availability zone, so that what they send each other is, too.
 
 ## Never pay for what you forgot
 
-Stop the machines when you are done. To be told by e-mail when a bill grows, set up a budget in the AWS console (Billing
-and Cost Management > Budgets); AWS shows costs some hours late.
+Stop the machines when you are done; they stop by themselves after eight hours (`--stop-after`). To be told by e-mail
+when the bill grows, create the budget of `setup-account.yaml` as the README says; AWS shows costs some hours late.
 """
 
 
