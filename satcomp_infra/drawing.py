@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Column
 from rich.text import Text
 
@@ -43,6 +52,18 @@ class Drawing:
         self._progress.update(self._task, description=text, completed=done)
         lines = [Text(line, no_wrap=True, overflow="ellipsis") for line in details]
         self._live.update(Group(self._progress, *lines) if lines else self._progress)
+
+    def bars(self) -> Progress:
+        """Draw bars instead, one for each of its tasks, in bytes."""
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+        )
+        progress = Progress(*columns, console=self._live.console, auto_refresh=False)
+        self._live.update(progress)
+        return progress
 
     def say(self, text: str) -> None:
         """Print a line above what is drawn."""

@@ -162,6 +162,12 @@ class Cluster:
             if activity["StatusCode"] == "Failed"
         ]
 
+    def restart(self, *roles: str) -> None:
+        """Let ECS end the nodes of these roles, and start new ones, which pull the image anew. Returns at once."""
+        for role in roles:
+            service = self._leader_service if role == "leader" else self._worker_service
+            self._aws.ecs.update_service(cluster=self._cluster, service=service, forceNewDeployment=True)
+
     def stop(self) -> None:
         """Ask for no node at all; what isn't there needs no stopping. Returns at once."""
         together(
@@ -180,9 +186,7 @@ class Cluster:
 
     def look(self) -> Fleet:
         """What runs now (three calls, at the same time)."""
-        (desired, instances), (leaders, workers), registered = together(
-            self._machines, self._services, self._registered
-        )
+        (desired, instances), (leaders, workers), registered = together(self._machines, self.services, self._registered)
         return Fleet(desired, instances, registered, leaders, workers)
 
     def instances(self) -> list[str]:
@@ -204,7 +208,8 @@ class Cluster:
         group = self._describe_group()
         return (group["DesiredCapacity"], len(group["Instances"])) if group else (0, 0)
 
-    def _services(self) -> tuple[Service, Service]:
+    def services(self) -> tuple[Service, Service]:
+        """How far leaders and workers are."""
         names = [self._leader_service, self._worker_service]
         answer = self._aws.ecs.describe_services(cluster=self._cluster, services=names)
         counts = {

@@ -14,6 +14,7 @@ from .errors import SatcompError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from .bars import Bars
     from .drawing import Drawing
 
 T = TypeVar("T")
@@ -76,6 +77,22 @@ class Console:
             with drawing(self.err) as self._drawing:
                 self._drawing.begin(text, total)
                 yield wait
+        finally:
+            self._drawing = None
+
+    @contextmanager
+    def bars(self) -> Iterator[Bars]:
+        """Show several things that are being sent at the same time: on a terminal with a bar for each."""
+        from .bars import Bars
+
+        if not self.interactive:
+            yield Bars(self, None)
+            return
+        from .drawing import drawing
+
+        try:
+            with drawing(self.err) as self._drawing:
+                yield Bars(self, self._drawing.bars())
         finally:
             self._drawing = None
 
@@ -160,6 +177,11 @@ def duration(seconds: float) -> str:
     if whole < 60:
         return f"{whole} s"
     return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+
+
+def megabytes(size: int) -> str:
+    """A size in bytes as `12.3 MB`, of a million bytes each, as Docker has it."""
+    return f"{size / 1e6:.1f} MB"
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

@@ -108,7 +108,7 @@ NOT_PROVOKED = {
 """Calls that commands can make, but not in the recorded walkthrough: the action, and when."""
 
 BY_HAND = {
-    "`./push-ecr` (the Docker engine makes the calls: ECR user guide, «IAM permissions for pushing an image»)": (
+    "the Docker engine, for `./push-ecr` (ECR user guide, «IAM permissions for pushing an image»)": (
         "ecr:GetAuthorizationToken",
         "ecr:BatchCheckLayerAvailability",
         "ecr:BatchGetImage",
@@ -117,6 +117,7 @@ BY_HAND = {
         "ecr:PutImage",
         "ecr:UploadLayerPart",
     ),
+    "`./push-ecr --restart`": ("ecs:UpdateService",),
     "`aws s3 cp` of problems and results, `aws s3 ls` of the bucket": (
         "s3:AbortMultipartUpload",
         "s3:GetObject",

@@ -145,6 +145,7 @@ def _walk(recorder: _Recorder, local: LocalCloud) -> None:
     recorder.type(f"create-solver-infrastructure {name} --solver-type cloud --dry-run")
     recorder.type(f"create-solver-infrastructure {name} --solver-type cloud")
     recorder.type(f"create-solver-infrastructure {name} --solver-type cloud")
+    recorder.type(f"push-ecr {name} --leader my-solver:leader", may_fail=True)
     register_images(local)
     _occupy_queues(local)
     local.set_faults(missing_images=["leader"])
@@ -201,6 +202,7 @@ def _pointed_at(local: LocalCloud) -> Iterator[None]:
     for variable in [variable for variable in before if re.match(r"AWS_", variable)]:
         del os.environ[variable]
     os.environ.update(local.environment())
+    os.environ["DOCKER_HOST"] = "tcp://127.0.0.1:9"  # no engine: what push-ecr itself calls is the same
     try:
         yield
     finally:
