@@ -3,6 +3,7 @@
 # make security   checkov over the template, parliament over every policy
 # make bench      the benchmarks       make docs   the generated pages of docs/
 # make faults     hundreds of jobs while nodes die and services fail: is one lost, or done twice? (15 minutes)
+# make images     the nodes' images, satcomp-infrastructure:leader and :worker (make images BASE=debian:12), and the sample's
 # make .venv      just the environment that the commands need: then type 'source .venv/bin/activate'
 
 PYTHON ?= python3
@@ -11,6 +12,7 @@ BIN := .venv/bin
 TEST_PROCESSES ?= $(shell expr 2 \* `getconf _NPROCESSORS_ONLN`)
 
 .PHONY: rehearse test lint security bench faults docs .venv clean
+.PHONY: rehearse test lint security bench docs images .venv clean
 
 rehearse: .venv
 	$(BIN)/python rehearse $(ARGS)
@@ -59,6 +61,23 @@ faults: .venv/ready-test
 docs: .venv/ready-test
 	$(BIN)/python docs/build.py
 	$(BIN)/python -m tools.permissions
+
+# Both together: they share the key pair that lets a leader in on its workers. Then the sample solver's, on top.
+BASE ?= ubuntu:24.04
+BUILD = docker build --platform linux/amd64 --build-arg BASE=$(BASE) $(BUILD_ARGS)
+images: .venv
+	rm -rf build/images build/lib
+	mkdir -p build/images/wheels
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/images .
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
+	  > build/images/wheels/requirements.txt
+	cp docker/node docker/healthy docker/sshd_config build/images
+	for role in leader worker; do \
+	  $(BUILD) --target $$role --tag satcomp-infrastructure:$$role --file docker/Dockerfile build/images && \
+	  $(BUILD) --build-arg ROLE=$$role --tag sample-solver:$$role docker/sample-solver || exit 1; \
+	done
+	docker image ls satcomp-infrastructure
+	docker image ls sample-solver
 
 clean:
 	rm -rf .venv .venv-tools build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

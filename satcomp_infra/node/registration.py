@@ -7,7 +7,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any, Self
 
-from . import manifest
+from . import health, manifest
 from .aws import AwsError, in_words
 from .background import background
 from .identity import Identity
@@ -81,6 +81,7 @@ class Registration:
                 if self._ended:
                     return
                 item = dict(self._item)
+            health.beat()
             self._put(item)
             with self._changed:
                 if item == self._item and not self._ended:
