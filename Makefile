@@ -1,5 +1,5 @@
 # make rehearse   the whole walkthrough on this machine, with a real solver; no AWS account, nothing to pay
-# make test       all tests            make lint   types and style
+# make test       all tests but those of images (make test-images)            make lint   types and style
 # make security   checkov over the template, parliament over every policy
 # make bench      the benchmarks       make docs   the generated pages of docs/
 # make faults     hundreds of jobs while nodes die and services fail: is one lost, or done twice? (15 minutes)
@@ -13,6 +13,7 @@ TEST_PROCESSES ?= $(shell expr 2 \* `getconf _NPROCESSORS_ONLN`)
 
 .PHONY: rehearse test lint security bench faults docs .venv clean
 .PHONY: rehearse test lint security bench docs images .venv clean
+.PHONY: rehearse test lint security bench docs images test-images .venv clean
 
 rehearse: .venv
 	$(BIN)/python rehearse $(ARGS)
@@ -78,6 +79,10 @@ images: .venv
 	done
 	docker image ls satcomp-infrastructure
 	docker image ls sample-solver
+
+# The tests of the images, in an engine of their own (build/test-engine), as root: they take minutes, so make test hasn't them.
+test-images: .venv/ready-test
+	SATCOMP_TEST_IMAGES=yes $(BIN)/pytest tests/images $(ARGS)
 
 clean:
 	rm -rf .venv .venv-tools build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -101,6 +101,10 @@ class Engine:
                 raise _unreachable(str(error)) from error
         return self._connected
 
+    def ping(self) -> None:
+        """Ask whether it is there."""
+        self._ask(self._client.api.ping)
+
     def image(self, name: str) -> LocalImage:
         """The image of a name, an id or a digest. Raises SatcompError, with the nearest names, if there is none."""
         try:

@@ -68,6 +68,7 @@ def test_help_does_not_load_what_is_slow(command: str) -> None:
         (("create-solver-infrastructure", "--project", "ab", "--solver-type", "fog"), "'cloud', 'parallel'"),
         (("delete-solver-infrastructure",), "--project"),
         (("push-ecr", "--project", "ab"), "There is nothing to push: name an image of yours with --leader"),
+        (("rehearse", "--worker-image", "my-solver:worker"), "--worker-image goes with --images"),
         (("update_instances",), "--option"),
         (("update_instances", "--option", "setup", "--workers", "-1"), "'-1' is not a whole number from 0 to 1000"),
         (("update_instances", "--option", "setup", "--workers", "two"), "'two' is not a whole number"),

@@ -35,6 +35,8 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("--retry-delay", type=float, default=settings.retry_seconds, metavar="S")
     serve.add_argument("--node-command", type=json.loads, metavar="JSON", help="list of words; the role is added")
     serve.add_argument("--simulate-nodes", action="store_true", help="run no processes")
+    serve.add_argument("--images", type=json.loads, default={}, metavar="JSON", help="an object: local image by role")
+    serve.add_argument("--container-memory", type=int, default=0, metavar="MIB", help="of each container; 0: no limit")
     serve.add_argument("--faults", action="append", type=json.loads, default=[], metavar="JSON", help="an object")
     serve.add_argument(
         "--stop-with-parent",
@@ -81,6 +83,8 @@ def _serve(args: argparse.Namespace, state_dir: Path, *, temporary: bool, starte
         stack_seconds=args.stack_delay,
         retry_seconds=args.retry_delay,
         simulate_nodes=args.simulate_nodes,
+        images=args.images,
+        container_memory=args.container_memory,
     )
     if args.node_command:
         settings = dataclasses.replace(settings, node_command=tuple(args.node_command))

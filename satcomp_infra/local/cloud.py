@@ -12,7 +12,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -169,6 +169,8 @@ def start(
     retry_delay: float | None = None,
     node_command: Sequence[str] = (),
     simulate_nodes: bool = False,
+    images: Mapping[str, str] | None = None,
+    container_memory: int = 0,
     port: int = 0,
     **faults: Any,
 ) -> LocalCloud:
@@ -194,6 +196,7 @@ def start(
     options += ["--zones", *zones] if zones else []
     options += ["--node-command", json.dumps(list(node_command))] if node_command else []
     options += ["--simulate-nodes"] if simulate_nodes else []
+    options += ["--images", json.dumps(images), "--container-memory", str(container_memory)] if images else []
     options += ["--faults", json.dumps(faults, default=vars)] if faults else []
     process = subprocess.Popen(
         [sys.executable, "-m", "satcomp_infra.local", "serve", *options],

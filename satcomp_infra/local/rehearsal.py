@@ -29,6 +29,8 @@ UNSATISFIABLE = 100000007
 DEFAULT_WORKERS = 2
 MAX_WORKERS = 16
 DEFAULT_TIMEOUT_SECONDS = 60
+DEFAULT_MEMORY = 512
+"""MiB: enough for the problems that are to be solved, and soon full."""
 
 
 def parser() -> cli.Parser:
@@ -39,6 +41,7 @@ def parser() -> cli.Parser:
         "  ./rehearse\n"
         "  ./rehearse --track cloud --workers 3 --problem my.cnf\n"
         "  ./rehearse --solver my-solver/      (holds 'solver'; for the cloud track 'worker' and 'cleanup', too)\n"
+        "  ./rehearse --images my-solver:leader --worker-image my-solver:worker\n"
         "  ./rehearse --track none --keep      (just the local cloud, to type the commands by hand)",
     )
     parser.add_argument(
@@ -56,6 +59,21 @@ def parser() -> cli.Parser:
         type=Path,
         metavar="DIR",
         help="run the scripts in DIR instead of the sample solver, a Kissat portfolio",
+    )
+    parser.add_argument(
+        "--images",
+        metavar="LEADER_IMAGE",
+        help="try out this local image of a leader, in containers: what the competition checks, before it costs money",
+    )
+    parser.add_argument(
+        "--worker-image", metavar="WORKER_IMAGE", help="with --images, on the cloud track: the workers' image"
+    )
+    parser.add_argument(
+        "--memory",
+        type=whole_number(128),
+        default=DEFAULT_MEMORY,
+        metavar="MIB",
+        help="with --images: each container's memory, which one problem is too large for (default: %(default)s)",
     )
     parser.add_argument(
         "--problem",
@@ -84,6 +102,10 @@ def run(args: argparse.Namespace, console: Console) -> Exit:
     from . import cloud
     from .settings import SAMPLE_SOLVER
 
+    if args.worker_image and not args.images:
+        raise UsageError("--worker-image goes with --images, which names the leader's.")
+    if args.images:
+        return _accept(args, console)
     solver = _solver(args.solver) if args.solver else SAMPLE_SOLVER
     tracks = _tracks(args.track, solver, console)
     problems = [_problem_file(path) for path in args.problem] or _built_in_problems()
@@ -98,6 +120,41 @@ def run(args: argparse.Namespace, console: Console) -> Exit:
     if failure:
         raise SatcompError(f"The rehearsal failed: {failure}")
     return Exit.OK
+
+
+def _accept(args: argparse.Namespace, console: Console) -> Exit:
+    """Try the images out in containers. Exit code 1 where anything fails."""
+    from . import acceptance, cloud
+    from .exercises import exercises
+    from .walkthrough import Walkthrough
+
+    images = {"leader": args.images, **({"worker": args.worker_image} if args.worker_image else {})}
+    track = CLOUD if args.worker_image else PARALLEL
+    checks = acceptance.check_images(images)
+    console.when_interrupted = "The local cloud and its containers are stopped, and nothing of them is left."
+    if all(check.good for check in checks):
+        with cloud.start(images=images, container_memory=args.memory, stack_delay=0.1, boot_delay=0.1) as local:
+            walkthrough = Walkthrough(local, console, timeout=acceptance.TIMEOUT_SECONDS, in_containers=True)
+            tried = acceptance.Acceptance(
+                local, walkthrough, args.workers if track.has_workers else 0, exercises(args.memory)
+            )
+            tried.run(track)
+            checks += tried.checks
+    acceptance.table(checks, console)
+    failed = sum(not check.good for check in checks)
+    if failed:
+        console.result(
+            f"\n{failed} of {count(len(checks), 'check')} failed: don't send these images into a competition."
+        )
+        return Exit.FAILURE
+    console.result(
+        f"\nAll {len(checks)} checks passed. Push the images: ./push-ecr --project PROJECT_NAME {_options(images)}"
+    )
+    return Exit.OK
+
+
+def _options(images: dict[str, str]) -> str:
+    return " ".join(f"--{role} {name}" for role, name in images.items())
 
 
 def _rehearse(

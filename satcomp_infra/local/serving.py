@@ -85,6 +85,12 @@ class _Cloud:
         runner: NodeRunner
         if settings.simulate_nodes:
             runner = SimulatedRunner()
+        elif settings.images:
+            from .containers import ContainerRunner
+
+            runner = ContainerRunner(
+                settings, self.endpoint, world.mark_prefix, world.scheduler.wake, temporary=temporary
+            )
         else:
             runner = ProcessRunner(
                 settings, self.endpoint, world.mark_prefix, world.scheduler.wake, temporary=temporary

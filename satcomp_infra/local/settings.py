@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,3 +41,7 @@ class Settings:
     """Until Auto Scaling tries again after a launch failed. ECS waits half of it, then longer, after a task failed."""
     simulate_nodes: bool = False
     """Run no processes: nodes only seem to run. For clusters larger than the machine."""
+    images: Mapping[str, str] = field(default_factory=dict)
+    """Local images by role: nodes are containers of them instead of processes. Empty: processes."""
+    container_memory: int = 0
+    """MiB that such a container gets; 0: no limit."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -52,11 +54,13 @@ class Walkthrough:
 
     test_problem = Problem(TEST_PROBLEM, b"", "SAT")
 
-    def __init__(self, local: LocalCloud, console: Console, *, timeout: int) -> None:
+    def __init__(self, local: LocalCloud, console: Console, *, timeout: int, in_containers: bool = False) -> None:
+        """`in_containers`: nodes are containers of real images, which nobody has to push."""
+        self._in_containers = in_containers
         self._local = local
         self._console = console
         self._timeout = timeout
-        self._bucket = PROJECT.names(ACCOUNT, local.region).bucket
+        self.bucket = PROJECT.names(ACCOUNT, local.region).bucket
         self.steps: list[Step] = []
 
     def create(self, track: Track) -> None:
@@ -66,6 +70,8 @@ class Walkthrough:
             *("create-solver-infrastructure", "--project", PROJECT.name, "--solver-type", track.name),
         )
         register_images(self._local)
+        if self._in_containers:
+            return
         self._explain(
             "Push the solver's images: that needs a Docker engine and a registry, which the local cloud is not. So the",
             "images 'leader' and 'worker' are registered without being pushed, and nodes run their scripts directly.",
@@ -76,8 +82,8 @@ class Walkthrough:
         client = self._local.client("s3")
         self._explain("Upload problems to the project's bucket; in AWS you would type:")
         for problem in problems:
-            self._console.result(f"#   aws s3 cp {shlex.quote(problem.name)} s3://{self._bucket}/")
-            client.put_object(Bucket=self._bucket, Key=problem.name, Body=problem.content)
+            self._console.result(f"#   aws s3 cp {shlex.quote(problem.name)} s3://{self.bucket}/")
+            client.put_object(Bucket=self.bucket, Key=problem.name, Body=problem.content)
 
     def switch(self, track: Track) -> None:
         """Switch to another track."""
@@ -86,24 +92,33 @@ class Walkthrough:
             *("update-solver-infrastructure", "--project", PROJECT.name, "--solver-type", track.name),
         )
 
-    def set_up(self, track: Track, workers: int) -> None:
-        """Start the nodes."""
+    def set_up(self, track: Track, workers: int, *, timeout: int | None = None) -> None:
+        """Start the nodes; `timeout`: seconds after which to give up."""
         nodes = f"a leader and {workers} workers" if track.has_workers else "one leader with all cores"
         self._command(
             f"Start the machines: {nodes}. In AWS they cost money from here on.",
             *("update_instances", "--option", "setup", "--workers", str(workers)),
+            *(("--timeout", f"{timeout}s") if timeout else ()),
         )
 
     def solve(self, problem: Problem, workers: int) -> None:
         """Send a problem and wait for its verdict."""
         what = f"It is known to be {problem.verdict}." if problem.verdict else ""
-        location = f"s3://{self._bucket}/{problem.name}"
+        location = f"s3://{self.bucket}/{problem.name}"
         self._command(
             f"Solve {problem.name}. {what}".strip(),
             *("send_message", "--location", location, "--workers", str(workers)),
             *("--timeout", str(self._timeout), "--await-response"),
             verdict=problem.verdict,
         )
+
+    def send(self, problem: Problem, why: str, workers: int, seconds: int, patience: int) -> str:
+        """Send a problem and wait for its verdict, whatever that is, at most so many seconds. Returns the job's id."""
+        location = f"s3://{self.bucket}/{problem.name}"
+        words = ("send_message", "--location", location, "--workers", str(workers), "--timeout", str(seconds))
+        self._explain(why)
+        _, lines = self._run(*words, "--await-response", patience=patience)
+        return next((line.split()[1] for line in lines if line.startswith("Job ")), "")
 
     def shut_down(self) -> None:
         """Stop the nodes."""
@@ -135,21 +150,8 @@ class Walkthrough:
     def _command(self, why: str, *words: str, verdict: str | None = None) -> None:
         """Run a command. `verdict`, where it is one that prints one: the right one, or empty for any but ERROR."""
         self._explain(why)
-        shown = f"./{shlex.join(words)}"
-        self._console.result(f"$ {shown}")
         started = time.monotonic()
-        lines = []
-        with subprocess.Popen(
-            [sys.executable, str(CLONE / words[0]), *words[1:]],
-            env={**os.environ, **self._local.environment(), "PYTHONUNBUFFERED": "1"},
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as child:
-            assert child.stdout is not None
-            for line in child.stdout:
-                lines.append(line.rstrip("\n"))
-                self._console.result(lines[-1])
-        code = child.returncode
+        code, lines = self._run(*words)
         outcome = f"exit code {code}" if code else "ok"
         good = code == 0
         if verdict is not None:
@@ -158,7 +160,27 @@ class Walkthrough:
             good = good and (found.split(" ")[0] == verdict if verdict else True)
             if verdict and not good:
                 outcome += f" (should be {verdict})"
-        self._done(Step(shown, time.monotonic() - started, outcome, good))
+        self._done(Step(f"./{shlex.join(words)}", time.monotonic() - started, outcome, good))
+
+    def _run(self, *words: str, patience: float | None = None) -> tuple[int, list[str]]:
+        """Run a command, and echo it and what it prints; with `patience`, interrupt it after so many seconds."""
+        self._console.result(f"$ ./{shlex.join(words)}")
+        lines = []
+        with subprocess.Popen(
+            [sys.executable, str(CLONE / words[0]), *words[1:]],
+            env={**os.environ, **self._local.environment(), "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as child:
+            assert child.stdout is not None
+            timer = threading.Timer(patience or threading.TIMEOUT_MAX, child.send_signal, [signal.SIGINT])
+            timer.daemon = True
+            timer.start()
+            for line in child.stdout:
+                lines.append(line.rstrip("\n"))
+                self._console.result(lines[-1])
+            timer.cancel()
+        return child.returncode, lines
 
     def _done(self, step: Step) -> None:
         self.steps.append(step)
