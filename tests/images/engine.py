@@ -32,7 +32,7 @@ def running() -> Iterator[str]:
             [
                 *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "dockerd"),
                 *("--iptables=false", "--ip6tables=false", "--bridge=none", "--ip-forward=false", "--ip-masq=false"),
-                *(f"--storage-driver={_storage_driver()}", f"--data-root={HOME}/data", f"--exec-root={run}/exec"),
+                *(f"--data-root={HOME}/data", f"--exec-root={run}/exec"),
                 *(f"--pidfile={run}/pid", f"--host=unix://{run}/sock"),
             ],
             stdin=subprocess.DEVNULL,
@@ -68,7 +68,3 @@ def _answers(path: Path) -> bool:
     except DockerException:
         return False
     return True
-
-
-def _storage_driver() -> str:
-    return "overlay2" if "\toverlay\n" in Path("/proc/filesystems").read_text() else "vfs"

@@ -31,6 +31,8 @@ class Proxy(BaseHTTPRequestHandler):
     """Passes everything on, except what a fault is about. A fault is used up after so many `times`."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = 1 << 16
     faults: ClassVar[list[dict[str, Any]]] = []
     seen: ClassVar[list[str]] = []
     lock = threading.Lock()
