@@ -11,9 +11,7 @@ BIN := .venv/bin
 # Two for each processor: half of the tests' time is waiting for processes.
 TEST_PROCESSES ?= $(shell expr 2 \* `getconf _NPROCESSORS_ONLN`)
 
-.PHONY: rehearse test lint security bench faults docs .venv clean
-.PHONY: rehearse test lint security bench docs images .venv clean
-.PHONY: rehearse test lint security bench docs images test-images .venv clean
+.PHONY: rehearse test lint security bench faults docs images test-images .venv clean
 
 rehearse: .venv
 	$(BIN)/python rehearse $(ARGS)
