@@ -31,6 +31,7 @@ class Screen:
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._name = f"test-{uuid.uuid4().hex}"
+        self._mark = ""
         variables = [word for name, value in environment.items() for word in ("-e", f"{name}={value}")]
         self._tmux("new-session", "-d", "-x", "80", "-y", "24", *variables, "sh")
         self.type("PS1='$ '; clear")
@@ -47,11 +48,15 @@ class Screen:
         self._tmux("send-keys", key)
 
     def command(self, *words: str) -> None:
-        self.type(f"clear; {sys.executable} {shlex.join([str(ROOT / words[0]), *words[1:]])}; echo code=$?")
+        self._mark = f"=== {uuid.uuid4().hex}"
+        command = shlex.join([sys.executable, str(ROOT / words[0]), *words[1:]])
+        self.type(f"clear; echo '{self._mark}'; {command}; echo code=$?")
 
     def text(self) -> str:
-        """All that has been shown, lines that were wrapped put together again."""
-        return self._tmux("capture-pane", "-p", "-J", "-S", "-1000")
+        """All that the last command has shown, lines that were wrapped put together again."""
+        shown = self._tmux("capture-pane", "-p", "-J", "-S", "-1000")
+        _, marked, text = f"\n{shown}".rpartition(f"\n{self._mark}\n")
+        return text if marked else ""
 
     def wait_for(self, pattern: str, seconds: float = 20) -> str:
         deadline = time.monotonic() + seconds
