@@ -67,8 +67,8 @@ def make_node(cloud: Cloud, metadata: Metadata, tmp_path: Path) -> Iterator[Call
 
     yield make
     for node in made:
-        print(f"--- log of {node.role} {node.address}:\n{node.log}")
         node.end()
+        print(f"--- log of {node.role} {node.address}:\n{node.log}")
 
 
 def _point_to(endpoint: str, environment: pytest.MonkeyPatch) -> None:

@@ -105,7 +105,7 @@ class Node:
 
     @property
     def log(self) -> str:
-        return self.output.read_text() if self.output.exists() else ""
+        return self.output.read_text() if self.output.is_file() else ""  # reading a pipe might never end
 
     def directory(self, job_id: str) -> Path:
         """The directory of the job's only attempt that is under way."""

@@ -113,15 +113,15 @@ def test_a_flood_holds_up_neither_solver_nor_node_even_if_nobody_reads_the_log(
     """The node's stdout is a pipe that is full: as where CloudWatch can't be reached."""
     leader = make_node("leader")
     leader.program(
-        "solver", "yes 'c a line of sixty-four bytes, as solvers print them all the time' | head -c 50000000; exit 10"
+        "solver", "yes 'c a line of sixty-four bytes, as solvers print them all the time' | head -c 8000000; exit 10"
     )
     os.mkfifo(leader.output)
     reader = os.open(leader.output, os.O_RDONLY | os.O_NONBLOCK)
     leader.start(metadata)
-    jobs = [cloud.send(Job(cloud.upload("a.cnf"))) for _ in range(3)]
-    results = [cloud.result(job_id) for job_id in jobs]
-    assert [result.verdict for result in results] == [Verdict.SAT] * 3
-    assert len(cloud.stored(jobs[-1], "stdout") or b"") == 50_000_000
+    jobs = [cloud.send(Job(cloud.upload("a.cnf"))) for _ in range(2)]
+    results = [cloud.result(job_id, within=60) for job_id in jobs]
+    assert [result.verdict for result in results] == [Verdict.SAT] * 2
+    assert len(cloud.stored(jobs[-1], "stdout") or b"") == 8_000_000
     leader.signal(signal.SIGTERM)
     assert leader.wait() == 0
     os.close(reader)
