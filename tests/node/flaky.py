@@ -30,7 +30,7 @@ class FlakyAws:
 
             def _pass_on(self) -> None:
                 data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                target = self.headers.get("X-Amz-Target", self.path).partition(".")[2] or self.path
+                target = self.headers.get("X-Amz-Target", "").partition(".")[2] or self.path
                 counts[self.command, target] = counts.get((self.command, target), 0) + 1
                 fate = fault(self.command, target, counts[self.command, target])
                 self.close_connection = fate in {Fault.BROKEN, Fault.LOST}
