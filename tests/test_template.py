@@ -13,6 +13,7 @@ import pytest
 
 from satcomp_infra import template
 from satcomp_infra.errors import UsageError
+from satcomp_infra.node.earlier_attempts import MOST_ATTEMPTS
 from satcomp_infra.node.settings import Timing
 from satcomp_infra.project import CLUSTER, PROJECT_TAG, Project
 from satcomp_infra.template import BODY_LIMIT, read, render
@@ -326,14 +327,15 @@ def test_what_is_stored_is_encrypted() -> None:
 # ---- Jobs
 
 
-def test_a_job_comes_back_soon_and_fails_three_times_at_most() -> None:
+def test_a_job_comes_back_soon_and_is_offered_until_leaders_must_have_ended_it() -> None:
     queues = of_type(rendered(), "AWS::SQS::Queue")
     job_queue, dead_letters = queues["JobQueue"], queues["DeadLetterQueue"]
     assert job_queue["VisibilityTimeout"] == Timing().visibility <= 60  # that name no other
-    assert job_queue["RedrivePolicy"] == {
-        "deadLetterTargetArn": {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]},
-        "maxReceiveCount": 3,
-    }
+    redrive = job_queue["RedrivePolicy"]
+    assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
+    pauses = [min(Timing().retry * 2**attempt, Timing().longest_retry) for attempt in range(redrive["maxReceiveCount"])]
+    assert redrive["maxReceiveCount"] >= MOST_ATTEMPTS + 5
+    assert sum(pauses) > 2 * 60 * 60  # in which AWS lets no result be stored
     assert {queue["MessageRetentionPeriod"] for queue in queues.values()} == {14 * 24 * 60 * 60}
     assert dead_letters["RedriveAllowPolicy"]["redrivePermission"] == "byQueue"
     (source,) = dead_letters["RedriveAllowPolicy"]["sourceQueueArns"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import Future, wait
+from concurrent.futures import wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from .checking import ModelCheck
 from .context import Context
 from .crew import Crew, CrewLost, Crews
 from .directory import JobDirectory
+from .earlier_attempts import MOST_FAILURES, EarlierAttempts, Past
 from .failure import JobError
 from .lease import Lease
 from .log import JobLog
@@ -44,17 +45,14 @@ class Message:
 
 @dataclass(frozen=True)
 class Workshop:
-    """What a leader has for doing jobs, whichever job it is.
-
-    `allowed_attempts` is how often the queue offers a message before it is a dead letter; 0 where that isn't known.
-    """
+    """What a leader has for doing jobs, whichever job it is."""
 
     context: Context
     s3: S3Client
     results: Results
     crews: Crews
     offspring: Offspring
-    allowed_attempts: Future[int]
+    earlier_attempts: EarlierAttempts
 
 
 class Attempt:
@@ -123,14 +121,22 @@ class Attempt:
                 self._job.timeout_seconds,
                 f" (attempt {self._message.attempt})" if self._message.attempt > 1 else "",
             )
+            if why := self._past().why_no_more():
+                return Judgement(Verdict.ERROR, why)
             return self._solve(self._job)
         except (JobFormatError, JobError) as error:
             return Judgement(Verdict.ERROR, str(error))
         except CrewLost as lost:
-            attempts = self._message.attempt
-            if not 0 < self._shop.allowed_attempts.result() <= attempts:
+            if (past := self._past(this_one=1)).failures + 1 < MOST_FAILURES:
                 raise
-            return Judgement(Verdict.ERROR, f"{lost} It was the last of {attempts} attempts at this job.")
+            return Judgement(Verdict.ERROR, f"{lost} It was the last of {past.attempts + 1} attempts at this job.")
+
+    def _past(self, this_one: int = 0) -> Past:
+        """The job's earlier attempts. They are looked up only if they, and `this_one`, can be too many failures."""
+        message = self._message
+        if message.attempt - 1 + this_one < MOST_FAILURES:
+            return Past(message.attempt - 1)
+        return self._shop.earlier_attempts.look(message.job_id, message.attempt, message.received_at, self._stop)
 
     def _solve(self, job: Job) -> Judgement:
         shop, context, directory = self._shop, self._context, self._directory.path

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
+from concurrent.futures import wait
 from typing import TYPE_CHECKING
 
 from ..errors import SatcompError
@@ -15,6 +15,7 @@ from .children import is_program
 from .context import Context
 from .crew import CrewLost, Crews
 from .directory import remove_abandoned
+from .earlier_attempts import NOTE_SECONDS, EarlierAttempts
 from .lease import Lease, LeaseLost
 from .log import LOG, JobLog
 from .manifest import NodeStatus, NodeType
@@ -58,7 +59,7 @@ class Leader:
                 self._registration.node_id,
                 context.timing.workers,
             ),
-            allowed_attempts=background(self._allowed_attempts),
+            earlier_attempts=EarlierAttempts(clients.s3, context.settings.bucket, context.identity.address),
             offspring=Offspring(context.timing.killing),
         )
 
@@ -97,17 +98,6 @@ class Leader:
     def _idle_status(self) -> NodeStatus:
         return NodeStatus.READY if is_program(self._context.program("solver")) else NodeStatus.ERROR
 
-    def _allowed_attempts(self) -> int:
-        """How often the queue offers a message before it is a dead letter; 0 where it doesn't say."""
-        try:
-            answer = self._sqs.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=["RedrivePolicy"])
-            return int(json.loads(answer["Attributes"]["RedrivePolicy"])["maxReceiveCount"])
-        except AwsError as error:
-            LOG.warning("how often a job may be tried can't be found out: %s", in_words(error))
-        except (KeyError, ValueError):  # there is no such policy
-            pass
-        return 0
-
     def _receive(self) -> list[MessageTypeDef]:
         response = self._sqs.receive_message(
             QueueUrl=self._queue_url,
@@ -140,16 +130,29 @@ class Leader:
                 pass  # that is logged already, and nothing is left to do
             except CrewLost as lost:
                 log.warning("given back: %s", lost)
-                lease.give_back()
+                self._give_back(message, lease, str(lost), log)
             except Stopped:
                 log.info("given back: the node stops")
+                note = self._shop.earlier_attempts.leave(
+                    message.job_id, message.attempt, "The node was asked to stop.", log, stopped=True
+                )
                 lease.give_back()
+                wait([note], timeout=NOTE_SECONDS)
             except (*AwsError, OSError) as error:
                 log.warning("given back: %s", in_words(error))
-                lease.give_back(self._context.timing.retry)
-            except Exception:
+                self._give_back(message, lease, in_words(error), log, self._pause_after(message.attempt))
+            except Exception as error:
                 log.exception("given back: this should not have happened")
-                lease.give_back(self._context.timing.retry)
+                self._give_back(message, lease, repr(error), log, self._pause_after(message.attempt))
             else:
                 lease.delete()
         attempt.clear()
+
+    def _give_back(self, message: Message, lease: Lease, why: str, log: JobLog, after_seconds: float = 0) -> None:
+        self._shop.earlier_attempts.leave(message.job_id, message.attempt, why, log)
+        lease.give_back(after_seconds)
+
+    def _pause_after(self, attempt: int) -> float:
+        """How long to hide a job that couldn't be done now, in seconds: twice as long each time."""
+        timing = self._context.timing
+        return float(min(timing.retry * 2 ** (attempt - 1), timing.longest_retry))

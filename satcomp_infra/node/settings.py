@@ -66,7 +66,10 @@ class Timing:
     model_check: float = 60.0
     """For the check of a model: 300 million literals and more, even on a machine with one processor."""
     retry: float = 5.0
-    """Until a job that AWS's trouble stopped is offered again."""
+    """Until a job that AWS's trouble stopped is offered again; after each further attempt it is twice as long."""
+    longest_retry: float = 600.0
+    """The longest of these. So a job whose result can't be stored comes to the end of the 20 attempts that its queue
+    allows after more than two hours: for so long, S3 may be out of reach without any job being lost."""
     abandoned: float = 300.0
     """That a job's directory shows no sign of use before it is removed as a dead attempt's. Long after the message was
     lost: NFS may show a directory as it was a minute ago (nfs(5), acdirmax)."""

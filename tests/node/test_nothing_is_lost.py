@@ -134,6 +134,7 @@ def test_a_job_that_runs_twice_has_one_result(leader: Node, cloud: Cloud) -> Non
 def test_a_job_whose_result_can_not_be_stored_comes_back_and_ends_in_the_dead_letter_queue(
     make_node: MakeNode, metadata: Metadata, cloud: Cloud
 ) -> None:
+    cloud.offer(times=3)
     leader = make_node("leader", retry=0)
     leader.program("solver", "echo run >> $SATCOMP_COMPETITION_DIR/runs")
     leader.start(metadata, SATCOMP_BUCKET_NAME="a-bucket-that-is-gone")
@@ -150,6 +151,7 @@ def test_a_job_whose_result_can_not_be_stored_comes_back_and_ends_in_the_dead_le
 def test_what_nobody_has_thought_of_does_not_end_the_leader(
     make_node: MakeNode, metadata: Metadata, cloud: Cloud
 ) -> None:
+    cloud.offer(times=3)
     job_id = cloud.send(Job(cloud.upload("a.cnf")))
     cloud.s3.put_object(Bucket=BUCKET, Key=result_key(job_id), Body=b"not what a leader has written")
     cloud.sqs.receive_message(QueueUrl=cloud.jobs, VisibilityTimeout=0)
