@@ -1,7 +1,8 @@
 """Runs jobs on local clouds while everything fails that can, and counts those that were lost, done twice or done wrong.
 
 Run it with `make faults`, or `python -m benchmarks.faults [RUNS]`: each kind of fault happens so many times (default 1)
-at each step of a job, on both tracks; then whole services are out of reach for longer than a message stays hidden.
+at each step of a job, on both tracks. One job kills each of its leaders, and another one has its leader stopped four
+times. Then whole services are out of reach for longer than a message stays hidden.
 The exit code is 1 if anything went wrong. One run takes about a quarter of an hour.
 
 Of each kind and step, the table has the number of jobs, of those lost, with two results, with a wrong one, whose fault
@@ -18,7 +19,7 @@ import time
 from pathlib import Path
 
 from satcomp_infra.local.faults import Failure
-from tests.faults.cases import table
+from tests.faults.cases import again_and_again, table
 from tests.faults.harness import Harness, harness
 from tests.faults.report import Report
 
@@ -39,14 +40,18 @@ JOBS_IN_AN_OUTAGE = 12
 def parallel(directory: Path, runs: int) -> Report:
     """Several leaders that share the queue."""
     with harness(directory, "parallel", visibility=VISIBILITY, leaders=8) as nodes:
-        report = nodes.run(list(table(VISIBILITY, runs=runs)), at_once=4, within=600.0 * runs)
+        report = nodes.run([*table(VISIBILITY, runs=runs), *again_and_again(90_000)], at_once=4, within=600.0 * runs)
         return outages(nodes, report)
 
 
 def cloud(directory: Path, runs: int) -> Report:
     """Three leaders, so that one is free to take a job that comes back, and two workers, which one of them uses."""
     with harness(directory, "cloud", visibility=VISIBILITY, leaders=3, workers=2) as nodes:
-        report = nodes.run(list(table(VISIBILITY, workers=2, runs=runs)), at_once=2, within=1200.0 * runs)
+        report = nodes.run(
+            [*table(VISIBILITY, workers=2, runs=runs), *again_and_again(90_000, workers=2)],
+            at_once=2,
+            within=1200.0 * runs,
+        )
         return outages(nodes, report, workers=2)
 
 

@@ -35,7 +35,7 @@ the queue until then; those of earlier years wait up to 120 s for workers, and t
 
 @dataclass(frozen=True)
 class Backlog:
-    """How many jobs wait on the queue, are being solved, and were given up."""
+    """How many jobs wait on the queue, are being solved, and were given up: no leader could store their result."""
 
     waiting: int
     taken: int
@@ -110,8 +110,8 @@ def await_result(aws: Aws, infrastructure: Infrastructure, sent: Sent, wait: Wai
         wait.update(f"Waiting for the result: {queue}")
         if queue.given_up and _is_given_up(aws, infrastructure.dead_letter_queue, job_id):
             raise SatcompError(
-                f"Job {job_id} was given up: three nodes in turn took it and died or were stopped before its end.",
-                f"The nodes' last words are in CloudWatch, log group {infrastructure.leader_log_group}.",
+                f"Job {job_id} was given up: leaders took it as often as its queue allows, and none stored a result.",
+                f"Why is in their last words, in CloudWatch, log group {infrastructure.leader_log_group}.",
             )
         if queue.waiting or queue.taken:
             silent_since = None

@@ -280,6 +280,10 @@ class TestAwait:
                         job_queue = sqs.get_queue_url(QueueName=NAMES.job_queue)["QueueUrl"]
                         (job,) = sqs.receive_message(QueueUrl=job_queue)["Messages"]
                         sqs.delete_message(QueueUrl=job_queue, ReceiptHandle=job["ReceiptHandle"])
+                    if "give up" in act:
+                        job_queue = sqs.get_queue_url(QueueName=NAMES.job_queue)["QueueUrl"]
+                        while sqs.receive_message(QueueUrl=job_queue, VisibilityTimeout=0).get("Messages"):
+                            pass
                     if "announce" in act:
                         sqs.send_message(QueueUrl=result_queue, MessageBody=result.announcement())
                 return super().write(text)
@@ -318,6 +322,12 @@ class TestAwait:
         assert answer.code == 1
         assert "was taken off the queue more than 6 min ago, and has no result." in answer.err
         assert "./show_status --logs leader" in answer.err
+
+    def test_a_job_in_the_dead_letter_queue_is_not_waited_for(self) -> None:
+        answer = self.send("give up", verdict=Verdict.SAT)
+        assert answer.code == 1
+        assert "was given up: leaders took it as often as its queue allows, and none stored a result." in answer.err
+        assert NAMES.leader_log_group in answer.err
 
     def test_an_error_has_its_reason_and_exit_code_1(self) -> None:
         answer = self.send("store", verdict=Verdict.ERROR, reason="The solver was killed by SIGSEGV.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from satcomp_infra.jobs import Verdict
 from satcomp_infra.local.faults import Action, Failure, StepFault, When
@@ -12,9 +13,10 @@ SOLVER = """#!/bin/bash
 # Solves formulas of unit clauses. Where two solvers work in one directory, the second one fails.
 mkdir "$1/running" || exit 7
 formula=$(sed -n 's/.*"formula_file": "\\(.*\\)",.*/\\1/p' "$1/input.json")
-read -r _ number seconds tells < "$formula"
+read -r _ number seconds does < "$formula"
 echo "c number $number"
-if [ -n "$tells" ]; then
+[ "$does" = kills ] && kill -KILL $PPID
+if [ "$does" = tells ]; then
   address=${AWS_ENDPOINT_URL#http://}
   exec 3<> "/dev/tcp/${address%:*}/${address#*:}"
   credential="Credential=$AWS_ACCESS_KEY_ID/20230704/us-east-1/s3/aws4_request"
@@ -47,7 +49,8 @@ exit $answer
 """
 """The number comes back with the answer: so it is seen which formula was solved.
 
-Where the formula says so, the solver makes a call to AWS in its node's name, at which a fault can happen to the node.
+Where the formula says so, the solver makes a call to AWS in its node's name, at which a fault can happen to the node;
+or it kills its leader.
 """
 
 WORKER = """#!/bin/sh
@@ -68,6 +71,16 @@ _CLAUSES = {
 _VERDICTS = (Verdict.SAT, Verdict.UNSAT, Verdict.UNKNOWN, Verdict.ERROR) * 3 + (Verdict.TIMEOUT,)
 
 
+class Does(StrEnum):
+    """What a solver does with a problem."""
+
+    SOLVE = "solves"
+    TELL = "tells"
+    """Makes a call first."""
+    KILL = "kills"
+    """Kills its leader."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """A formula, the only right verdict, and how long it takes to be found. `number` is 3 or more."""
@@ -75,8 +88,7 @@ class Problem:
     number: int
     verdict: Verdict
     seconds: float
-    tells: bool = False
-    """Whether the solver makes a call when it starts."""
+    does: Does = Does.SOLVE
 
     @property
     def key(self) -> str:
@@ -85,21 +97,23 @@ class Problem:
     @property
     def content(self) -> bytes:
         clauses = _CLAUSES[self.verdict].format(self.number)
-        tells = " tells" if self.tells else ""
-        return (
-            f"c {self.number} {self.seconds:g}{tells}\np cnf {self.number} {clauses.count(' 0')}\n{clauses}\n".encode()
-        )
+        head = f"c {self.number} {self.seconds:g} {self.does}"
+        return f"{head}\np cnf {self.number} {clauses.count(' 0')}\n{clauses}\n".encode()
 
 
 @dataclass(frozen=True)
 class Case:
-    """A job, and what goes wrong with it: `kind` and `step` name that; no `faults` where it concerns all jobs."""
+    """A job, and what goes wrong with it: `kind` and `step` name that; no `faults` where it concerns all jobs.
+
+    `attempt` is the first that can have a result.
+    """
 
     kind: str
     step: str
     problem: Problem
     faults: tuple[StepFault, ...] = ()
     workers: int = 0
+    attempt: int = 1
 
 
 NOTICED_SECONDS = 10.0
@@ -167,16 +181,27 @@ def table(visibility: float, workers: int = 0, runs: int = 1, first: int = 3) ->
             for kind, faults in all_kinds.items():
                 if faults[0].action is Action.FAIL and place.when is not When.BEFORE:
                     continue
-                at, seconds, tells = place, 0.05, False
+                at, seconds, does = place, 0.05, Does.SOLVE
                 if step == "solve" and faults[0].victim:  # until a dead worker must have been noticed
-                    at, seconds, tells = SOLVING, NOTICED_SECONDS + 1, True
+                    at, seconds, does = SOLVING, NOTICED_SECONDS + 1, Does.TELL
                 elif step == "solve":  # until there has been an extension
                     seconds = 3 * visibility / 4
-                problem = Problem(number, _VERDICTS[number % len(_VERDICTS)], seconds, tells)
+                problem = Problem(number, _VERDICTS[number % len(_VERDICTS)], seconds, does)
                 number += 1
                 job = f"*/{problem.key}*"
                 met = (replace(f, call=at.call, when=at.when, target=at.target, job=job) for f in faults)
                 yield Case(kind, step, problem, tuple(met), workers)
+
+
+def again_and_again(first: int, workers: int = 0) -> list[Case]:
+    """A job that kills each of its leaders, and one whose leaders are stopped. Problems are numbered from `first`."""
+    poison = Problem(first, Verdict.ERROR, 0, Does.KILL)
+    problem = Problem(first + 1, Verdict.SAT, 0, Does.TELL)
+    stops = replace(SOLVING, action=Action.TERMINATE, times=4, job=f"*/{problem.key}*")
+    return [
+        Case("poison", "solve", poison, workers=workers, attempt=4),
+        Case("leader SIGTERM x 4", "solve", problem, (stops,), workers, attempt=5),
+    ]
 
 
 def plain(kind: str, step: str, count: int, first: int, workers: int = 0) -> list[Case]:

@@ -22,7 +22,7 @@ from satcomp_infra.project import Project
 from ..conftest import ACCOUNT, REGION
 from ..local_cluster import ROOT, LocalCluster, eventually, running
 from ..typing_commands import PROJECT
-from .cases import NOTICED_SECONDS, SOLVER, WORKER, Case, plain
+from .cases import NOTICED_SECONDS, SOLVER, WORKER, Case, Does, plain
 from .report import Report, Tally
 
 POLITE_SECONDS = 2.0
@@ -186,12 +186,15 @@ class Harness:
         """What is wrong with a job's result; empty if nothing is."""
         try:
             result = Result.from_json(self._stored(job_id, "result.json"))
-            said = self._stored(job_id, "stdout").decode().splitlines()[:1]
+            poison = case.problem.does is Does.KILL  # of which no run has come to an end
+            said = [] if poison else self._stored(job_id, "stdout").decode().splitlines()[:1]
         except self.s3.exceptions.NoSuchKey as error:
             return str(error)
         if result.verdict != case.problem.verdict:
             return f"{result.verdict} instead of {case.problem.verdict}: {result.reason}"
-        if said != [f"c number {case.problem.number}"]:
+        if result.attempt < case.attempt:
+            return f"it is of attempt {result.attempt} already"
+        if said != ([] if poison else [f"c number {case.problem.number}"]):
             return f"the output {said} is another's, not that of {case.problem.number}"
         if not announced:
             return "it is not announced"

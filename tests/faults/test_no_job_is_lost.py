@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .cases import table
+from .cases import again_and_again, table
 from .harness import Harness, harness
 
 VISIBILITY = 2
@@ -50,8 +50,12 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
 def test_each_job_has_exactly_one_right_result_and_is_done_soon(nodes: Harness) -> None:
     others = [case for case in table(VISIBILITY) if (case.kind, case.step) in SAMPLE]
     all_with_worker = table(VISIBILITY, workers=1, first=1000)
-    cases = [*others, *(case for case in all_with_worker if (case.kind, case.step) in WITH_A_WORKER)]
-    assert len(cases) == len(SAMPLE) + len(WITH_A_WORKER)
+    cases = [
+        *again_and_again(2000),
+        *others,
+        *(case for case in all_with_worker if (case.kind, case.step) in WITH_A_WORKER),
+    ]
+    assert len(cases) == len(SAMPLE) + len(WITH_A_WORKER) + 2
     report = nodes.run(cases, at_once=3, within=60)
     assert report.is_good, "\n".join(report.lines())
     assert report.total.runs == len(cases)
