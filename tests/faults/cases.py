@@ -196,7 +196,7 @@ def table(visibility: float, workers: int = 0, runs: int = 1, first: int = 3) ->
 def again_and_again(first: int, workers: int = 0) -> list[Case]:
     """A job that kills each of its leaders, and one whose leaders are stopped. Problems are numbered from `first`."""
     poison = Problem(first, Verdict.ERROR, 0, Does.KILL)
-    problem = Problem(first + 1, Verdict.SAT, 0, Does.TELL)
+    problem = Problem(first + 1, Verdict.SAT, 1, Does.TELL)  # else it could be solved before its leader is stopped
     stops = replace(SOLVING, action=Action.TERMINATE, times=4, job=f"*/{problem.key}*")
     return [
         Case("poison", "solve", poison, workers=workers, attempt=4),
