@@ -34,6 +34,8 @@ _PATIENT = Config(
 _BRISK = Config(
     retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=2, read_timeout=3, tcp_keepalive=True
 )
+_SERVER_ERROR = 500
+_THROTTLED = ("Throttl", "SlowDown", "TooManyRequests", "RequestLimitExceeded", "ThroughputExceeded")
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,11 @@ class WorkerClients:
 
 @dataclass(frozen=True)
 class LeaderClients:
-    """What a leader talks to. `heartbeat` is DynamoDB with little patience, for what is repeated every second."""
+    """What a leader talks to. `heartbeat` and `brisk_s3` have little patience, for what is repeated every second."""
 
     sqs: SQSClient
     s3: S3Client
+    brisk_s3: S3Client
     dynamodb: DynamoDBClient
     heartbeat: DynamoDBClient
 
@@ -65,11 +68,13 @@ class LeaderClients:
         Through botocore alone: importing boto3 takes a node another tenth of a second to start, for nothing it uses.
         """
         session: Session = get_session()
-        s3 = cast("S3Client", session.create_client("s3", config=_PATIENT))
-        expect_owner(s3, lambda bucket: settings.account if bucket == settings.bucket else "")
+        s3, brisk_s3 = (cast("S3Client", session.create_client("s3", config=config)) for config in (_PATIENT, _BRISK))
+        for client in (s3, brisk_s3):
+            expect_owner(client, lambda bucket: settings.account if bucket == settings.bucket else "")
         return cls(
             sqs=cast("SQSClient", session.create_client("sqs", config=_PATIENT)),
             s3=s3,
+            brisk_s3=brisk_s3,
             dynamodb=cast("DynamoDBClient", session.create_client("dynamodb", config=_PATIENT)),
             heartbeat=cast("DynamoDBClient", session.create_client("dynamodb", config=_BRISK)),
         )
@@ -78,6 +83,14 @@ class LeaderClients:
 def error_code(error: BaseException) -> str:
     """AWS's code for the error; empty where it is not AWS's answer but the lack of one."""
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether AWS is out of reach, out of order or overloaded: the same call may succeed later."""
+    if not isinstance(error, ClientError):
+        return isinstance(error, BotoCoreError)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status >= _SERVER_ERROR or any(word in error_code(error) for word in _THROTTLED)
 
 
 def in_words(error: BaseException) -> str:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 import time
 from concurrent.futures import wait
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import SatcompError
 from .attempt import Attempt, Message, Workshop
-from .aws import AwsError, LeaderClients, in_words
+from .aws import AwsError, LeaderClients, in_words, is_outage
 from .background import background
 from .children import is_program
 from .context import Context
 from .crew import CrewLost, Crews
 from .directory import remove_abandoned
-from .earlier_attempts import NOTE_SECONDS, EarlierAttempts
+from .earlier_attempts import NOTE_SECONDS, EarlierAttempts, Ending
 from .lease import Lease, LeaseLost
 from .log import LOG, JobLog
 from .manifest import NodeStatus, NodeType
@@ -59,7 +60,7 @@ class Leader:
                 self._registration.node_id,
                 context.timing.workers,
             ),
-            earlier_attempts=EarlierAttempts(clients.s3, context.settings.bucket, context.identity.address),
+            earlier_attempts=EarlierAttempts(clients.brisk_s3, context.settings.bucket, context.identity.address),
             offspring=Offspring(context.timing.killing),
         )
 
@@ -122,6 +123,7 @@ class Leader:
             Lease(self._sqs, self._queue_url, received["ReceiptHandle"], log, self._context.timing, stop) as lease,
         ):
             attempt = Attempt(self._shop, message, lease, stop, log)
+            note = partial(self._shop.earlier_attempts.leave, message.job_id, message.attempt)
             try:
                 stop.check()
                 self._registration.update(status=NodeStatus.BUSY, jobId=message.job_id)
@@ -130,27 +132,24 @@ class Leader:
                 pass  # that is logged already, and nothing is left to do
             except CrewLost as lost:
                 log.warning("given back: %s", lost)
-                self._give_back(message, lease, str(lost), log)
+                note(Ending.FAILED, str(lost), log)
+                lease.give_back()
             except Stopped:
                 log.info("given back: the node stops")
-                note = self._shop.earlier_attempts.leave(
-                    message.job_id, message.attempt, "The node was asked to stop.", log, stopped=True
-                )
+                noted = note(Ending.STOPPED, "The node was asked to stop.", log)
                 lease.give_back()
-                wait([note], timeout=NOTE_SECONDS)
+                wait([noted], timeout=NOTE_SECONDS)
             except (*AwsError, OSError) as error:
                 log.warning("given back: %s", in_words(error))
-                self._give_back(message, lease, in_words(error), log, self._pause_after(message.attempt))
+                note(Ending.OUTAGE if is_outage(error) else Ending.FAILED, in_words(error), log)
+                lease.give_back(self._pause_after(message.attempt))
             except Exception as error:
                 log.exception("given back: this should not have happened")
-                self._give_back(message, lease, repr(error), log, self._pause_after(message.attempt))
+                note(Ending.FAILED, repr(error), log)
+                lease.give_back(self._pause_after(message.attempt))
             else:
                 lease.delete()
         attempt.clear()
-
-    def _give_back(self, message: Message, lease: Lease, why: str, log: JobLog, after_seconds: float = 0) -> None:
-        self._shop.earlier_attempts.leave(message.job_id, message.attempt, why, log)
-        lease.give_back(after_seconds)
 
     def _pause_after(self, attempt: int) -> float:
         """How long to hide a job that couldn't be done now, in seconds: twice as long each time."""

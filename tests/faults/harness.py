@@ -257,7 +257,7 @@ def harness(
         "visibility": visibility,
         "extension": visibility / 6,
         "abandoned": ABANDONED * visibility,
-        "retry": 0,
+        "retry": 1,
         "kill_grace": 1,
         "workers": 30,
     }

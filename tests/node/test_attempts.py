@@ -8,22 +8,27 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.session import get_session
 
 from satcomp_infra.jobs import Job, Result, Verdict, result_key
-from satcomp_infra.node.earlier_attempts import MOST_ATTEMPTS, EarlierAttempts, Note, Past
+from satcomp_infra.node.aws import is_outage
+from satcomp_infra.node.earlier_attempts import MOST_ATTEMPTS, EarlierAttempts, Ending, Note, Past
 from satcomp_infra.node.log import LOG
 from satcomp_infra.node.stop import Stop, Stopped
 
 from .cloud import BUCKET, Cloud
-from .flaky import FlakyAws
+from .flaky import Fault, FlakyAws
 from .nodes import Metadata, Node
 from .waiting import eventually
 
 MakeNode = Callable[..., Node]
 ADDRESS = "10.0.1.5"
-FAILED = "The job is not tried again: 3 attempts have failed. "
+FAILED = "The job is not tried again: of 3 attempts, 3 failed. "
 SILENT = (
     "ended without a word, as leaders do that are killed or stand still: perhaps the job takes more memory than its "
     "machine has, or its solver kills processes that it has not started."
@@ -36,12 +41,13 @@ def earlier(cloud: Cloud, address: str = "10.0.1.1") -> EarlierAttempts:
 
 
 def tried(cloud: Cloud, *endings: str) -> str:
-    """A job that was received so often, and what its attempts have noted, if anything; `stop` is a polite stop."""
+    """A job that was received so often, and its attempts' reasons, where they left one; an ending is one, too."""
     job_id = cloud.send(Job(cloud.upload("a.cnf")))
     for attempt, ending in enumerate(endings, 1):
         cloud.sqs.receive_message(QueueUrl=cloud.jobs, VisibilityTimeout=0)
         if ending:
-            earlier(cloud).leave(job_id, attempt, ending, LOG, stopped=ending == "stop").result()
+            how = Ending(ending) if ending in set(Ending) else Ending.FAILED
+            earlier(cloud).leave(job_id, attempt, how, ending, LOG).result()
     return job_id
 
 
@@ -79,10 +85,10 @@ def test_a_job_that_kills_its_leader_each_time_has_an_error_result_after_three_a
     assert cloud.result(cloud.send(job)).verdict == Verdict.UNSAT
 
 
-def test_a_job_whose_nodes_were_stopped_three_times_is_tried_again(
+def test_attempts_that_were_stopped_or_fell_into_an_outage_are_no_failures(
     make_node: MakeNode, metadata: Metadata, cloud: Cloud
 ) -> None:
-    job_id = tried(cloud, "stop", "", "stop", "stop", "ThrottlingException")
+    job_id = tried(cloud, "stopped", "", "stopped", "outage", "AccessDenied")
     result, has_run = done(job_id, cloud, make_node, metadata)
     assert (result.verdict, result.attempt, has_run) == (Verdict.SAT, 6, True)
 
@@ -90,13 +96,13 @@ def test_a_job_whose_nodes_were_stopped_three_times_is_tried_again(
 def test_the_result_has_the_last_reason_that_an_attempt_has_left(
     make_node: MakeNode, metadata: Metadata, cloud: Cloud
 ) -> None:
-    job_id = tried(cloud, "GetObject failed: SlowDown", "stop", "PutItem failed: ThrottlingException", "", "stop")
+    job_id = tried(cloud, "GetObject failed: AccessDenied", "stopped", "PutItem failed: AccessDenied", "", "stopped")
     result, has_run = done(job_id, cloud, make_node, metadata)
     assert (result.verdict, result.attempt, has_run) == (Verdict.ERROR, 6, False)
     assert result.reason == (
-        "The job is not tried again: of 5 attempts, 3 have failed, and 2 ended when the node was asked to stop. "
+        "The job is not tried again: of 5 attempts, 3 failed, 2 ended because the node was asked to stop. "
         f"1 of those that failed {SILENT} The last reason that was left, by attempt 3 at 10.0.1.1: PutItem failed: "
-        f"ThrottlingException{LOGS}"
+        f"AccessDenied{LOGS}"
     )
 
 
@@ -112,7 +118,7 @@ def test_a_stop_is_noted_where_the_next_leader_looks(make_node: MakeNode, metada
     assert time.monotonic() - asked < 2
     assert cloud.waiting() == 1
     note = json.loads(cloud.stored(job_id, "attempts/1.json") or b"")
-    assert (note["attempt"], note["stopped"], note["node"]) == (1, True, ADDRESS)
+    assert (note["attempt"], note["ending"], note["node"]) == (1, "stopped", ADDRESS)
     assert note["time"] == pytest.approx(time.time(), abs=20)
 
 
@@ -145,6 +151,21 @@ def test_what_aws_has_refused_is_noted(make_node: MakeNode, metadata: Metadata, 
     )
 
 
+def test_a_note_is_written_as_soon_as_s3_is_back(cloud: Cloud) -> None:
+    aws = FlakyAws(cloud.endpoint, lambda _, path, count: Fault.BROKEN if "attempts" in path and count < 4 else None)
+    s3: Any = get_session().create_client(
+        "s3", endpoint_url=aws.endpoint, config=Config(retries={"total_max_attempts": 1})
+    )
+    leaving = [
+        EarlierAttempts(s3, bucket, ADDRESS).leave("id", 1, Ending.OUTAGE, "SlowDown", LOG)
+        for bucket in (BUCKET, "a-bucket-that-is-gone")
+    ]
+    for future in leaving:  # the other one is not tried again for ever
+        future.result(10)
+    aws.close()
+    assert earlier(cloud).look("id", 2, 0, Stop()).failures == 0
+
+
 def test_most_jobs_cost_no_call_for_that(make_node: MakeNode, metadata: Metadata, cloud: Cloud) -> None:
     paths: list[str] = []
     aws = FlakyAws(cloud.endpoint, lambda method, path, count: paths.append(f"{method} {path}"))
@@ -160,11 +181,11 @@ def test_a_note_that_is_being_written_just_now_counts(cloud: Cloud) -> None:
     """A leader that stops offers the message, and writes its note, at the same time."""
     job_id = tried(cloud, "", "", "")
     begun = time.monotonic()
-    writing = threading.Timer(0.3, lambda: earlier(cloud).leave(job_id, 3, "stop", LOG, stopped=True))
+    writing = threading.Timer(0.3, lambda: earlier(cloud).leave(job_id, 3, Ending.STOPPED, "", LOG))
     writing.start()
     past = earlier(cloud).look(job_id, 4, time.time(), Stop())
-    assert (past.failures, past.stops, past.why_no_more()) == (2, 1, "")
-    assert 0.3 < time.monotonic() - begun < 1.4
+    assert (past.failures, past.why_no_more()) == (2, "")
+    assert 0.3 < time.monotonic() - begun < 2.4
     writing.join()
 
 
@@ -172,20 +193,35 @@ def test_a_note_that_would_be_there_by_now_is_not_waited_for(cloud: Cloud) -> No
     job_id = tried(cloud, "", "", "")
     stop = Stop()
     stop.set()
-    assert earlier(cloud).look(job_id, 4, time.time() - 2, stop).failures == 3
+    assert earlier(cloud).look(job_id, 4, time.time() - 10, stop).failures == 3
     with pytest.raises(Stopped):
         earlier(cloud).look(job_id, 4, time.time(), stop)
 
 
 def test_what_is_no_note_counts_as_none(cloud: Cloud) -> None:
-    for text in (b"", b"[]", b"{}", b'{"stopped": true, "reason": "", "node": "", "time": null}'):
+    for text in (b"", b"[]", b"{}", b'{"ending": "asleep", "reason": "", "node": "", "time": 0}'):
         cloud.s3.put_object(Bucket=BUCKET, Key="results/id/attempts/1.json", Body=text)
         assert earlier(cloud).look("id", 2, 0, Stop()).notes == []
 
 
 def test_a_job_whose_node_is_stopped_each_time_is_not_tried_for_ever() -> None:
-    stops = [Note(number, True, "", "", 0) for number in range(1, MOST_ATTEMPTS + 1)]
+    stops = [Note(number, Ending.STOPPED, "", "", 0) for number in range(1, MOST_ATTEMPTS + 1)]
     assert not Past(MOST_ATTEMPTS - 1, stops[:-1]).why_no_more()
     why = Past(MOST_ATTEMPTS, stops).why_no_more()
-    assert f"{MOST_ATTEMPTS} attempts ended when the node was asked to stop" in why
+    assert f"{MOST_ATTEMPTS} ended because the node was asked to stop" in why
     assert "SIGTERM" in why
+
+
+@pytest.mark.parametrize(
+    ("error", "outage"),
+    [
+        (EndpointConnectionError(endpoint_url="https://sqs"), True),
+        (ClientError({"Error": {"Code": "InternalError"}, "ResponseMetadata": {"HTTPStatusCode": 500}}, "x"), True),  # type: ignore[typeddict-item]
+        (ClientError({"Error": {"Code": "ThrottlingException"}}, "x"), True),
+        (ClientError({"Error": {"Code": "ProvisionedThroughputExceededException"}}, "x"), True),
+        (ClientError({"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}, "x"), False),  # type: ignore[typeddict-item]
+        (OSError("a full disk"), False),
+    ],
+)
+def test_what_may_succeed_later_is_an_outage(error: Exception, outage: bool) -> None:
+    assert is_outage(error) == outage
