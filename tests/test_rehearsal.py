@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from satcomp_infra.local.formulas import factoring
+from satcomp_infra.suites.formulas import factoring
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.slow

@@ -11,8 +11,8 @@ from .. import cli
 from ..cli import whole_number
 from ..errors import Exit, SatcompError, UsageError
 from ..progress import count, duration
+from ..suites.formulas import factoring
 from ..tracks import CLOUD, PARALLEL, TRACKS
-from .formulas import factoring
 
 if TYPE_CHECKING:
     import argparse

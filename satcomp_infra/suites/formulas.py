@@ -9,15 +9,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product as combinations
 
+from ..jobs import Verdict
+
 
 @dataclass(frozen=True)
 class Formula:
-    """A formula in conjunctive normal form, with the answer that it must get."""
+    """A formula in conjunctive normal form, with the answer that it must get, and how that is known."""
 
     name: str
     clauses: tuple[tuple[int, ...], ...]
     satisfiable: bool
     comment: str
+    known: str
+
+    @property
+    def verdict(self) -> Verdict:
+        """The only right answer."""
+        return Verdict.SAT if self.satisfiable else Verdict.UNSAT
 
     def dimacs(self) -> str:
         """The text of a .cnf file."""
@@ -47,6 +55,7 @@ def factoring(number: int) -> Formula:
         clauses=tuple(circuit.clauses),
         satisfiable=composite,
         comment=f"Two factors of {number}, which is {kind}.",
+        known="trial division",
     )
 
 
