@@ -149,7 +149,7 @@ def _announced(aws: Aws, queue: str, sent: Sent) -> tuple[_Announcement | None, 
     ).get("Messages", [])
     own, others = None, []
     for message in received:
-        content, receipt = _announcement(message["Body"]), message["ReceiptHandle"]
+        content, receipt = read_announcement(message["Body"]), message["ReceiptHandle"]
         # An earlier year's may be left from an earlier job with the same problem.
         of_now = int(message["Attributes"]["SentTimestamp"]) >= sent.second * 1000
         if content.get("task_id") == sent.id or (
@@ -169,7 +169,8 @@ def _announced(aws: Aws, queue: str, sent: Sent) -> tuple[_Announcement | None, 
     return own, bool(others)
 
 
-def _announcement(body: str) -> dict[str, Any]:
+def read_announcement(body: str) -> dict[str, Any]:
+    """What a message on the result queue says; empty where it is none that is understood."""
     try:
         value = json.loads(body)
     except ValueError:

@@ -89,7 +89,7 @@ class Job:
 
     `timeout_seconds` is wall-clock time from the solver's start. `language` is the formula's (empty: the solver's own
     default); `solver_options` are handed to the solver as they are. `check_models`: a model that the solver prints is
-    checked by the leader; those of earlier years check none.
+    checked by the leader; those of earlier years check none. `tag` is the sender's own mark, which the result gets.
     """
 
     problem: S3Uri
@@ -99,6 +99,7 @@ class Job:
     solver_options: tuple[str, ...] = ()
     language: str = ""
     check_models: bool = True
+    tag: str = ""
 
     def to_message(self) -> str:
         """The body of the SQS message, JSON."""
@@ -114,6 +115,8 @@ class Job:
         }
         if not self.check_models:  # otherwise, the message is as leaders of earlier years know it
             message["check_models"] = False
+        if self.tag:
+            message["tag"] = self.tag
         return json.dumps(message)
 
     @classmethod
@@ -152,6 +155,7 @@ class Job:
             solver_options=tuple(options),
             language=_get(formula, "language", str, "", "formula."),
             check_models=_get(message, "check_models", bool, default=True),
+            tag=_get(message, "tag", str, ""),
         )
 
 
@@ -188,6 +192,7 @@ class Result:
     solver_output: Mapping[str, Any] = field(default_factory=dict)
     """solver_out.json as the solver wrote it; empty where it wrote none."""
     model: str = ""
+    tag: str = ""
 
     def to_json(self) -> str:
         """The text of result.json."""
@@ -223,6 +228,7 @@ class Result:
                 "verdict": self.verdict,
                 "reason": self.reason,
                 "files": self.files,
+                "tag": self.tag,
             }
         )
 

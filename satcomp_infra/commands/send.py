@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from ..stack import Infrastructure
 
 
-class _Parser(cli.Parser):
+class ParserWithArgs(cli.Parser):
     """Takes the solver's own arguments out before the rest is read: they may look like anything.
 
     They are what stands behind --args, up to the next option of this command; behind a lone `--`, all that follows.
     """
 
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
+        """Read the command line; the solver's arguments become `args`."""
         own: list[str] = []
         for_solver: list[str] = []
         options = {"--help", *(option for action in self._actions for option in action.option_strings)} - {"-h"}
@@ -55,7 +56,7 @@ class _Parser(cli.Parser):
 
 def parser() -> cli.Parser:
     """The command's arguments."""
-    parser = _Parser(
+    parser = ParserWithArgs(
         "send_message",
         "Submit a problem to the cluster as a job; the leader solves it when its turn comes.",
         "  ./send_message --location s3://BUCKET/test.cnf --workers 1 --await-response\n"

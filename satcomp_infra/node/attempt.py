@@ -201,4 +201,5 @@ class Attempt:
             files=self._shop.results.location(self._message.job_id),
             solver_output=judgement.solver_output,
             model=judgement.model,
+            tag=job.tag if job else "",
         )

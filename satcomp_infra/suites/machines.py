@@ -1,0 +1,91 @@
+"""The machines of a run: what there will be of them, what that costs, and starting and stopping them for a run."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from .. import automatic_stop
+from ..cluster_setup import ClusterSetup
+from ..errors import SatcompError, UsageError
+from ..fleet import Cluster
+from ..starting import Size
+from ..stopping import stop_all
+from .costs import MARGIN_SECONDS, Estimate, likely_seconds
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+    from ..aws import Aws
+    from ..fleet import Fleet
+    from ..progress import Console
+    from ..stack import Infrastructure
+    from .journal import Run
+
+_SETUP_SECONDS = 15 * 60
+
+
+def estimate(
+    run: Run, jobs: Sequence[int], infrastructure: Infrastructure, fleet: Fleet, args: argparse.Namespace
+) -> Estimate:
+    """What the jobs of the problems in these places will cost, on machines that run or that --setup starts."""
+    settings, track = run.settings, infrastructure.track
+    leaders = args.leaders if args.setup else max(fleet.leaders.desired, 1)
+    nodes = leaders + settings.workers if args.setup else max(fleet.desired_instances, 1 + settings.workers)
+    if args.setup and track.max_leaders is not None and leaders > track.max_leaders:
+        raise UsageError(
+            f"--leaders {leaders} can't be: project '{infrastructure.project}' is set up for the {track.name} track, "
+            "where one leader has all workers.",
+            "Leave --leaders out, or switch the track with ./update-solver-infrastructure.",
+        )
+    likely, known = likely_seconds([run.problems[place] for place in jobs], run.directory.resolve().parent)
+    return Estimate(len(jobs), settings.timeout, leaders, nodes, settings.node_hour, likely, known)
+
+
+def confirm(cost: Estimate) -> None:
+    """Ask whether to spend the money. Raises UsageError where nobody is there, SatcompError where the answer is no."""
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"This can cost {cost.worst:.2f} USD, and nobody is there to ask.", "Add --yes to run it all the same."
+        )
+    print("Type yes to go on: ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise SatcompError("Nothing was sent.")
+
+
+def note_if_none_run(fleet: Fleet, run: Run, infrastructure: Infrastructure, console: Console) -> None:
+    """Say what keeps jobs from being solved, as far as it can be seen now."""
+    workers = f" --workers {run.settings.workers}" if infrastructure.track.has_workers else ""
+    start = f"./update_instances --option setup{workers}"
+    if not fleet.leaders.desired:
+        console.say(
+            f"Note: no leader is running, and jobs wait until one is. Start it, in another terminal: {start}  "
+            "Or let this command start and stop the machines: --setup"
+        )
+    elif fleet.workers.desired < run.settings.workers:
+        console.say(
+            f"Note: each job needs {run.settings.workers} workers, and waits until more than the "
+            f"{fleet.workers.desired} of now are running. Start them, in another terminal: {start}"
+        )
+
+
+@contextmanager
+def running(
+    aws: Aws, infrastructure: Infrastructure, run: Run, cost: Estimate, leaders: int, console: Console
+) -> Iterator[None]:
+    """Machines that run while this context lasts, and are stopped however it ends."""
+    options = ClusterSetup.Options(_SETUP_SECONDS, cost.worst_seconds + MARGIN_SECONDS)
+    try:
+        size = Size(leaders, run.settings.workers)
+        console.say(ClusterSetup(aws, infrastructure, console, options).run(size))
+        console.when_interrupted = "The machines are being stopped."
+        yield
+    finally:
+        stop_all(Cluster.of(aws, infrastructure), console, _SETUP_SECONDS)
+        automatic_stop.remove(aws, infrastructure.auto_scaling_group)
+        console.when_interrupted = (
+            f"No machine is running. Jobs that are not done stay on the queue; to go on: ./run_benchmarks --resume "
+            f"{run.directory} --setup"
+        )

@@ -1,0 +1,71 @@
+"""A new run: its problems collected and in the bucket, what is known of them, and what the solver is to get."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..progress import count
+from . import expected, problems
+from .costs import node_per_hour
+from .journal import Run
+from .records import Settings
+from .sample import EXPECTED
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from ..aws import Aws
+    from ..progress import Console
+    from ..stack import Infrastructure
+
+
+def make(aws: Aws, infrastructure: Infrastructure, args: argparse.Namespace, directory: Path, console: Console) -> Run:
+    """Make a run of what was typed; it is not stored yet. Raises UsageError for problems that there are none."""
+    Run.check_is_new(directory)
+    sources = spread(problems.collect(args.problems, problems.ObjectLister(aws)), args.limit)
+    answers = args.expected or _answers_beside(args.problems)
+    known = expected.expected_verdicts(answers, [source.name for source in sources]) if answers else {}
+    if answers:
+        console.say(f"{answers} says what is right of {len(known)} of {count(len(sources), 'problem')}.")
+    with console.waiting(f"Uploading {count(len(sources), 'problem')}", len(sources)) as wait:
+        uploaded = problems.upload(aws, infrastructure.bucket, sources, known, wait)
+    console.say(problems.shown(uploaded))
+    outside = sum(not problem.location.startswith(f"s3://{infrastructure.bucket}/") for problem in uploaded.problems)
+    if outside:
+        console.say(
+            f"Note: {count(outside, 'problem')} are not in s3://{infrastructure.bucket}: unless you have given the "
+            "nodes the permission, they can't read them."
+        )
+    settings = Settings(
+        name=args.name or directory.resolve().name,
+        id=uuid.uuid4().hex,
+        project=infrastructure.project,
+        region=aws.region,
+        created=time.time(),
+        timeout=args.timeout,
+        workers=args.workers,
+        solver_name=args.solver,
+        solver_options=tuple(args.args),
+        language=args.language,
+        check_models=args.check_models == "on",
+        budget=args.budget,
+        node_hour=node_per_hour(infrastructure),
+    )
+    return Run(directory, settings, uploaded.problems)
+
+
+def spread(sources: list[problems.Source], limit: int | None) -> list[problems.Source]:
+    """So many of the problems, evenly spread over all, so that each family of a suite is among them."""
+    if not limit or limit >= len(sources):
+        return sources
+    step = len(sources) / limit
+    return [sources[int(place * step)] for place in range(limit)]
+
+
+def _answers_beside(words: Sequence[str]) -> Path | None:
+    beside = [Path(word) / EXPECTED for word in words if (Path(word) / EXPECTED).is_file()]
+    return beside[0] if len(beside) == 1 else None
