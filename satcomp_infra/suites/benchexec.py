@@ -53,7 +53,6 @@ def _result(run: Finished, wrong: set[str]) -> Xml.Element:
         "result",
         {
             "benchmarkname": _clean(run.name),
-            "name": _clean(run.name),
             "date": f"{began:%Y-%m-%d %H:%M:%S} UTC",
             "starttime": began.isoformat(),
             "tool": _clean((settings.solver_name if settings else "") or run.name),

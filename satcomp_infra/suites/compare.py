@@ -52,11 +52,14 @@ class Paired:
         """What can be said, and what can't."""
         if not self.pairs:
             return ["Neither run has solved any of these problems: there is nothing to compare."]
-        solved = (
-            f"{second} solved {count(len(self.gained), 'problem')} that {first} did not, and did not solve "
-            f"{len(self.lost)} that {first} did (McNemar's exact test, p = {_p(self.p_solved)}): "
-            f"{_judged(self.p_solved)}."
-        )
+        if not self.gained and not self.lost:
+            solved = f"Both solved the same {count(self.pairs, 'problem')}."
+        else:
+            solved = (
+                f"{second} solved {count(len(self.gained), 'problem')} that {first} did not, and did not solve "
+                f"{len(self.lost)} that {first} did (McNemar's exact test, p = {_p(self.p_solved)}): "
+                f"{_judged(self.p_solved)}."
+            )
         faster = self.factor < 1
         by = 1 / self.factor if faster else self.factor
         times = (
@@ -141,4 +144,4 @@ def _p(value: float) -> str:
 def _judged(p: float) -> str:
     if p < LEVEL:
         return "this is unlikely to be chance"
-    return "chance alone would do this often enough, so it shows no difference"
+    return "chance alone would often do as much, so this shows no difference"

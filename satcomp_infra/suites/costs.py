@@ -82,12 +82,16 @@ class Estimate:
 
     def check_budget(self, budget: float) -> None:
         """Raise SatcompError where the worst case is above the budget (0: there is none)."""
-        if budget and self.worst > budget:
-            fit = int(budget / self.worst * self.jobs)
-            raise SatcompError(
-                f"At worst this costs {self.worst:.2f} USD, more than the budget of {budget:.2f} USD.",
-                f"Raise --budget, or take less: --timeout {int(self.timeout * budget / self.worst)} or --limit {fit}",
-            )
+        if not budget or self.worst <= budget:
+            return
+        seconds = budget / (self.nodes * self.node_hour) * 3600
+        timeout = math.floor(seconds / math.ceil(self.jobs / self.leaders)) - OVERHEAD_SECONDS
+        jobs = math.floor(seconds / (self.timeout + OVERHEAD_SECONDS)) * self.leaders
+        fits = [f"--timeout {timeout}"] * (timeout > 0) + [f"--limit {jobs}"] * (jobs > 0)
+        raise SatcompError(
+            f"At worst this costs {self.worst:.2f} USD, more than the budget of {budget:.2f} USD.",
+            "Raise --budget" + (f", or take less: {' or '.join(fits)}" if fits else ""),
+        )
 
 
 def likely_seconds(problems: Sequence[Problem], runs: Path) -> tuple[float | None, int]:

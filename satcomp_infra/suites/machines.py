@@ -76,7 +76,10 @@ def running(
     aws: Aws, infrastructure: Infrastructure, run: Run, cost: Estimate, leaders: int, console: Console
 ) -> Iterator[None]:
     """Machines that run while this context lasts, and are stopped however it ends."""
-    options = ClusterSetup.Options(_SETUP_SECONDS, cost.worst_seconds + MARGIN_SECONDS)
+    longest, budget = cost.worst_seconds + MARGIN_SECONDS, run.settings.budget
+    if budget:
+        longest = min(longest, budget / (cost.nodes * cost.node_hour) * 3600)
+    options = ClusterSetup.Options(_SETUP_SECONDS, longest)
     try:
         size = Size(leaders, run.settings.workers)
         console.say(ClusterSetup(aws, infrastructure, console, options).run(size))

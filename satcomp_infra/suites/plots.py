@@ -61,7 +61,7 @@ def cactus(comparison: Comparison) -> Figure:
             marker="" if len(solved) > 60 or virtual else ".",
         )
     latest = _latest(comparison)
-    axes.set_xscale("log")
+    _seconds(axes, "x")
     axes.set_xlim(LEAST_SECONDS, latest * 1.3)
     axes.set_ylim(0, max(len(comparison.problems), 1) * 1.03)
     axes.set_xlabel("wall-clock time for each problem, in seconds")
@@ -96,14 +96,13 @@ def scatter(comparison: Comparison, first: int = 0, second: int = 1) -> Figure:
         )
     for line in (axes.axvline, axes.axhline):
         line(latest, color=_FAINT, linewidth=0.8, linestyle="--")
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    _seconds(axes, "x", "y")
     axes.set_xlim(*ends)
     axes.set_ylim(*ends)
     axes.set_aspect("equal")
     axes.set_xlabel(f"{_shortened(comparison.names[first])}, in seconds")
     axes.set_ylabel(f"{_shortened(comparison.names[second])}, in seconds")
-    axes.legend(loc="upper left", frameon=False, fontsize=9, labelcolor=_INK)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, fontsize=9, labelcolor=_INK)
     return figure
 
 
@@ -114,13 +113,15 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def inline_svg(figure: Figure, title: str) -> str:
-    """The picture as an element of an HTML page, in the page's own colours (its --ink, --faint and --paper)."""
+    """The picture as an element of an HTML page, in the page's own colours (--ink, --faint, --line0 to --line5)."""
     text = io.StringIO()
     with _reproducible(title):
         figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)
     svg = text.getvalue()
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
-    svg = svg.replace(_INK, "var(--ink)").replace(_FAINT, "var(--faint)")
+    variables = {_INK: "ink", _FAINT: "faint", **{colour: f"line{n}" for n, colour in enumerate(_COLOURS)}}
+    for colour, variable in variables.items():
+        svg = svg.replace(colour, f"var(--{variable})")
     return svg.replace("<svg ", f'<svg role="img" aria-label="{html.escape(title)}" ', 1)
 
 
@@ -132,10 +133,18 @@ def _figure(*, square: bool = False) -> tuple[Figure, Axes]:
     axes.tick_params(which="both", colors=_INK, labelsize=9)
     for label in (axes.xaxis.label, axes.yaxis.label):
         label.set_color(_INK)
+        label.set_fontsize(10)
     for name, spine in axes.spines.items():
         spine.set_color(_INK)
         spine.set_visible(name in ("left", "bottom"))
     return figure, axes
+
+
+def _seconds(axes: Axes, *names: str) -> None:
+    """Make these axes logarithmic, with plain numbers."""
+    for name in names:
+        axes.set(**{f"{name}scale": "log"})
+        getattr(axes, f"{name}axis").set_major_formatter(lambda seconds, _: f"{seconds:g}")
 
 
 def _reproducible(salt: str) -> AbstractContextManager[None]:

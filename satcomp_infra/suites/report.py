@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 REPORT, SUMMARY = "report.html", "summary.json"
 _TEMPLATES = Path(__file__).parents[2] / "templates"
-_MANY_ROWS = 20_000
-"""Cells beyond which a browser takes seconds: the table then has the columns that are needed most."""
 _DETAILS = (("CPU (s)", False), ("MiB", False), ("model", True), ("node", True), ("attempt", False))
 
 
@@ -72,8 +70,7 @@ def write(runs: Sequence[Finished], directory: Path) -> Report:
     note = plots.missing()
     pictures = [] if note else _pictures(comparison, directory)
     _write_summary(comparison, pair, directory / SUMMARY)
-    detailed = len(comparison.rows) * len(runs) * (len(_DETAILS) + 3) <= _MANY_ROWS * 10
-    _write_page(runs, comparison, pair, pictures, note, directory / REPORT, detailed=detailed)
+    _write_page(runs, comparison, pair, pictures, note, directory / REPORT)
     return Report(directory, comparison, pair, note)
 
 
@@ -123,10 +120,10 @@ def _write_page(
     pictures: list[dict[str, str]],
     note: str,
     path: Path,
-    *,
-    detailed: bool,
 ) -> None:
     import jinja2
+
+    detailed = len(runs) == 1  # of several, so much beside each other can't be read
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
@@ -177,6 +174,8 @@ def _subtitle(runs: Sequence[Finished]) -> str:
 
 
 def _outcome(row: Row) -> str:
+    if row.model.startswith("wrong"):
+        return "a wrong model"
     return f"{row.verdict} in {row.wall:.2f} s" if row.answered else row.verdict or "missing"
 
 

@@ -103,8 +103,8 @@ class Comparison:
             sat=solved[Verdict.SAT],
             unsat=solved[Verdict.UNSAT],
             par2=_par2(times, [row.timeout for row in rows]),
-            wrong=sum(run in contradiction.wrong for contradiction in self.contradictions),
-            contradicted=sum(run in contradiction.unsure for contradiction in self.contradictions),
+            wrong=len({found.problem for found in self.contradictions if run in found.wrong}),
+            contradicted=len({found.problem for found in self.contradictions if run in found.unsure}),
             errors=verdicts[Verdict.ERROR],
             timeouts=verdicts[Verdict.TIMEOUT],
             unknown=verdicts[Verdict.UNKNOWN],
@@ -132,7 +132,9 @@ def compare(runs: Sequence[Finished]) -> Comparison:
     common = [row.problem for row in runs[0].rows if all(row.problem in table for table in tables)]
     rows = tuple(tuple(table[problem] for table in tables) for problem in common)
     contradictions = [found for each in rows for found in _contradictions(each, names)]
-    not_solved = {found.problem: found.wrong | found.unsure for found in contradictions}
+    not_solved: dict[str, frozenset[int]] = {}
+    for found in contradictions:
+        not_solved[found.problem] = not_solved.get(found.problem, frozenset()) | found.wrong | found.unsure
     return Comparison(
         names=tuple(names),
         problems=tuple(common),

@@ -1,0 +1,172 @@
+"""Collecting problems, uploading each content once, and knowing what is right."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import boto3
+import pytest
+
+from satcomp_infra.aws import Aws
+from satcomp_infra.errors import SatcompError, UsageError
+from satcomp_infra.jobs import S3Uri
+from satcomp_infra.progress import Console, Wait
+from satcomp_infra.suites.expected import expected_verdicts
+from satcomp_infra.suites.problems import ObjectLister, Upload, collect, upload
+
+BUCKET = "some-bucket"
+
+
+@pytest.fixture
+def bucket(aws: None) -> str:
+    boto3.client("s3").create_bucket(Bucket=BUCKET)
+    return BUCKET
+
+
+def put(*keys: str) -> None:
+    for key in keys:
+        boto3.client("s3").put_object(Bucket=BUCKET, Key=key, Body=b"p cnf 1 1\n1 0\n")
+
+
+def found(*words: object) -> list[str]:
+    return [source.name for source in collect([str(word) for word in words], ObjectLister(Aws.connect()))]
+
+
+def write(directory: Path, *names: str) -> Path:
+    for name in names:
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_text(f"c {name}\np cnf 1 1\n1 0\n")
+    return directory
+
+
+def wait() -> Wait:
+    return Wait(Console(io.StringIO(), io.StringIO()), "")
+
+
+def send(words: list[object], known: dict[str, str] | None = None) -> Upload:
+    sources = collect([str(word) for word in words], ObjectLister(Aws.connect()))
+    return upload(Aws.connect(), BUCKET, sources, known or {}, wait())
+
+
+class TestCollecting:
+    def test_a_directory_has_its_problems_of_all_formats_below_it(self, tmp_path: Path) -> None:
+        write(tmp_path, "b.cnf", "a.cnf.xz", "deep/c.smt2.gz", "d.CNF", "notes.txt", "expected.csv", "e.cnf.bak")
+        assert found(tmp_path) == ["a.cnf.xz", "b.cnf", "d.CNF", "deep/c.smt2.gz"]
+
+    def test_what_is_named_twice_is_there_once(self, tmp_path: Path) -> None:
+        write(tmp_path, "a.cnf", "b.cnf")
+        assert found(tmp_path / "b.cnf", tmp_path) == ["b.cnf", "a.cnf"]
+
+    def test_problems_of_the_same_name_are_told_apart_by_their_folders(self, tmp_path: Path) -> None:
+        write(tmp_path, "x/a.cnf", "y/a.cnf", "y/b.cnf")
+        assert found(tmp_path / "x", tmp_path / "y") == ["x/a.cnf", "y/a.cnf", "b.cnf"]
+
+    def test_a_prefix_in_s3_has_what_is_below_it(self, bucket: str) -> None:
+        put("suite/a.cnf", "suite/deep/b.cnf.zst", "suite/readme", "suite2/c.cnf", "d.cnf")
+        assert found("s3://some-bucket/suite/") == ["a.cnf", "deep/b.cnf.zst"]
+        assert found("s3://some-bucket/d.cnf") == ["d.cnf"]
+        assert len(found("s3://some-bucket")) == 4
+
+    def test_a_list_names_files_and_locations_and_other_lists(self, bucket: str, tmp_path: Path) -> None:
+        put("suite/a.cnf")
+        write(tmp_path, "lists/b.cnf", "c.cnf")
+        (tmp_path / "lists" / "all.uri").write_text("# two\nb.cnf\n\n../more.uri\n")
+        (tmp_path / "more.uri").write_text("s3://some-bucket/suite/a.cnf\nc.cnf\n")
+        assert found(tmp_path / "lists" / "all.uri") == ["b.cnf", "a.cnf", "c.cnf"]
+
+    @pytest.mark.parametrize(
+        ("word", "said"),
+        [
+            ("no/such.cnf", "There is no file or directory no/such.cnf"),
+            ("s3://some-bucket/nothing/", "There is no problem at s3://some-bucket/nothing/"),
+            ("https://example.org/a.cnf", "Download it first"),
+            ("s3://B/a.cnf", "is not a bucket name"),
+            ("{}/empty", "There is no problem in"),
+            ("{}/notes.txt", "is no problem"),
+            ("{}/self.uri", "names itself"),
+            ("{}/empty.uri", "is empty"),
+            ("{}/wrong.uri", "gone.cnf, which list"),
+        ],
+    )
+    def test_what_names_no_problem_is_told(self, bucket: str, tmp_path: Path, word: str, said: str) -> None:
+        (tmp_path / "empty").mkdir()
+        write(tmp_path, "notes.txt")
+        (tmp_path / "self.uri").write_text("self.uri\n")
+        (tmp_path / "empty.uri").write_text("# nothing\n")
+        (tmp_path / "wrong.uri").write_text("gone.cnf\n")
+        with pytest.raises(UsageError, match=said):
+            found(word.format(tmp_path))
+
+
+class TestUploading:
+    def test_the_same_set_again_uploads_nothing(self, bucket: str, tmp_path: Path) -> None:
+        write(tmp_path, *(f"{number}.cnf" for number in range(30)))
+        first, second = send([tmp_path]), send([tmp_path])
+        assert (first.files, second.files) == (30, 0)
+        assert first.problems == second.problems
+
+    def test_the_same_content_is_there_once_whatever_its_name(self, bucket: str, tmp_path: Path) -> None:
+        for name in ("a.cnf", "b.cnf"):
+            (tmp_path / name).write_text("p cnf 1 1\n1 0\n")
+        uploaded = send([tmp_path])
+        assert uploaded.files == 1
+        assert len({problem.location for problem in uploaded.problems}) == 1
+        assert len(uploaded.problems) == 2
+
+    def test_what_is_uploaded_is_the_file_under_its_hash_with_its_suffixes(self, bucket: str, tmp_path: Path) -> None:
+        write(tmp_path, "A.Cnf.XZ")
+        (problem,) = send([tmp_path]).problems
+        uri = S3Uri.parse(problem.location)
+        body = boto3.client("s3").get_object(Bucket=uri.bucket, Key=uri.key)["Body"].read()
+        assert body == (tmp_path / "A.Cnf.XZ").read_bytes()
+        assert uri.key.startswith("problems/")
+        assert uri.key.endswith(".cnf.xz")
+
+    def test_what_is_in_s3_stays_where_it_is(self, bucket: str) -> None:
+        put("suite/a.cnf")
+        uploaded = send(["s3://some-bucket/suite/"], {"a.cnf": "SAT"})
+        assert uploaded.files == 0
+        assert [(p.location, p.expected) for p in uploaded.problems] == [("s3://some-bucket/suite/a.cnf", "SAT")]
+
+    def test_an_empty_file_is_no_problem(self, bucket: str, tmp_path: Path) -> None:
+        (tmp_path / "a.cnf").touch()
+        with pytest.raises(SatcompError, match=r"a\.cnf is empty"):
+            send([tmp_path])
+
+
+class TestExpected:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "problem,verdict\na.cnf.xz,SAT\n",
+            "verdict,problem,known\nsatisfiable,deep/a.cnf,because\n",
+            "hash,result\na,sat\n",
+            "Problem,Verdict\n/some/where/a.cnf.xz,10\n",
+            "\ufeffproblem,verdict\na.cnf.xz,SAT\n",
+        ],
+    )
+    def test_problems_are_known_by_their_names(self, tmp_path: Path, text: str) -> None:
+        (tmp_path / "e.csv").write_text(text)
+        assert expected_verdicts(tmp_path / "e.csv", ["deep/a.cnf.xz", "b.cnf"]) == {"deep/a.cnf.xz": "SAT"}
+
+    def test_a_problem_is_known_by_the_hash_that_its_name_begins_with(self, tmp_path: Path) -> None:
+        digest = "0123456789abcdef" * 2
+        (tmp_path / "e.csv").write_text(f"hash,local,result\n{digest},/data/x.cnf,unsat\n{'0' * 32},,unknown\n")
+        assert expected_verdicts(tmp_path / "e.csv", [f"{digest}-name.cnf.xz", f"{'0' * 32}.cnf", "x.cnf"]) == {
+            f"{digest}-name.cnf.xz": "UNSAT",
+            "x.cnf": "UNSAT",
+        }
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [("a.cnf,SAT\n", "no columns"), ("", "no columns"), ("problem,verdict\na,SAT\nb,maybe\n", "line 3: 'maybe'")],
+    )
+    def test_a_file_that_says_nothing_of_it_is_told(self, tmp_path: Path, text: str, said: str) -> None:
+        (tmp_path / "e.csv").write_text(text)
+        with pytest.raises(UsageError, match=said):
+            expected_verdicts(tmp_path / "e.csv", ["a"])
+
+    def test_a_file_that_isn_t_there_is_told(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="can't be read"):
+            expected_verdicts(tmp_path / "e.csv", [])
