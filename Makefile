@@ -37,7 +37,7 @@ security: .venv/ready .venv-tools/ready
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "$(PYTHON) is too old: Python 3.11 or later is needed. Name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(INSTALL) --editable '.[local]'
+	$(INSTALL) --editable '.[local,plot]'
 	@touch $@
 
 .venv/ready-test: .venv/ready

@@ -228,7 +228,7 @@ class Result:
                 "verdict": self.verdict,
                 "reason": self.reason,
                 "files": self.files,
-                "tag": self.tag,
+                **({"tag": self.tag} if self.tag else {}),
             }
         )
 

@@ -25,6 +25,7 @@ COMMANDS = [
     "send_message",
     "rehearse",
     "show_status",
+    "run_benchmarks",
 ]
 
 
@@ -57,7 +58,7 @@ def test_help_does_not_load_what_is_slow(command: str) -> None:
     imported = typed(command, "--help", python=("-X", "importtime")).stderr
     names = {line.rpartition("|")[2].strip().partition(".")[0] for line in imported.splitlines()}
     assert "argparse" in names
-    assert not names & {"boto3", "botocore", "docker", "jinja2", "moto", "rich"}
+    assert not names & {"boto3", "botocore", "docker", "jinja2", "matplotlib", "moto", "rich"}
 
 
 @pytest.mark.parametrize(
@@ -80,6 +81,14 @@ def test_help_does_not_load_what_is_slow(command: str) -> None:
             "'0' is not a whole number",
         ),
         (("send_message", "--locat", "s3://bkt/key", "--workers", "1"), "--location"),
+        (("run_benchmarks",), "Give one of PROBLEMS, --resume, --report, --sample"),
+        (("run_benchmarks", "suite", "--resume", "runs/a"), "not PROBLEMS and --resume"),
+        (("run_benchmarks", "suite"), "--timeout is missing"),
+        (("run_benchmarks", "suite", "--timeout", "9", "--budget", "much"), "'much' is not an amount of dollars"),
+        (("run_benchmarks", "suite", "--timeout", "9", "--retry", "errors"), "--retry goes with --resume"),
+        (("run_benchmarks", "suite", "--timeout", "9", "--format", "benchexec"), "--format goes with --report"),
+        (("run_benchmarks", "--resume", "runs/a", "--args", "-p"), "--args goes with PROBLEMS"),
+        (("run_benchmarks", "--report", "no/such"), "no/such holds no results.csv"),
     ],
 )
 def test_a_mistake_gets_one_sentence_and_exit_code_2(words: tuple[str, ...], said: str) -> None:

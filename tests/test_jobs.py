@@ -26,6 +26,14 @@ def test_a_job_survives_its_message() -> None:
     assert Job.from_message(job.to_message()) == job
 
 
+def test_a_sender_s_mark_survives_message_and_result_and_others_have_no_field_for_it() -> None:
+    job = Job(PROBLEM, tag="run/7")
+    assert Job.from_message(job.to_message()) == job
+    result = Result("id", Verdict.SAT, "s3://bucket/key", tag=job.tag)
+    assert Result.from_json(result.to_json()).tag == json.loads(result.announcement())["tag"] == "run/7"
+    assert "tag" not in json.loads(Result("id", Verdict.SAT, "s3://bucket/key").announcement())
+
+
 def test_a_job_without_a_model_check_survives_its_message_and_others_have_no_field_for_it() -> None:
     job = Job(PROBLEM, check_models=False)
     assert json.loads(job.to_message())["check_models"] is False

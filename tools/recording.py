@@ -132,14 +132,14 @@ def record() -> Recording:
             cloud.start(region=REGION, node_command=node, stack_delay=0.2, boot_delay=0.1, shutdown_delay=0.5) as local,
             _pointed_at(local),
         ):
-            _walk(recorder, local)
+            _walk(recorder, local, Path(directory))
             recorder.recording.received = local.calls()
         for line in notes.read_text().splitlines():
             recorder.recording.nodes.append(Call(command="node", region=REGION, **json.loads(line)))
     return recorder.recording
 
 
-def _walk(recorder: _Recorder, local: LocalCloud) -> None:
+def _walk(recorder: _Recorder, local: LocalCloud, directory: Path) -> None:
     name = f"--project {PROJECT.name}"
     problem = f"s3://{NAMES.bucket}/{TEST_PROBLEM}"
     recorder.type(f"create-solver-infrastructure {name} --solver-type cloud --dry-run")
@@ -165,9 +165,19 @@ def _walk(recorder: _Recorder, local: LocalCloud) -> None:
     recorder.type(f"update-solver-infrastructure {name} --solver-type parallel --dry-run")
     recorder.type(f"update-solver-infrastructure {name} --solver-type parallel")
     recorder.type("update_instances --option setup")
+    recorder.type(f"run_benchmarks {_problems(directory)} {problem} --timeout 20 --yes --output {directory / 'run'}")
     _fill_bucket(local)
     recorder.type(f"delete-solver-infrastructure {name} --yes")
     recorder.type(f"delete-solver-infrastructure {name} --yes")
+
+
+def _problems(directory: Path) -> Path:
+    """A directory of problems that any solver solves at once."""
+    suite = directory / "suite"
+    suite.mkdir()
+    for number in range(1, 13):
+        (suite / f"{number}.cnf").write_text(f"p cnf {number} 1\n{number} 0\n")
+    return suite
 
 
 def _occupy_queues(local: LocalCloud) -> None:
