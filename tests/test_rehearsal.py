@@ -37,6 +37,9 @@ def test_both_tracks_solve_real_formulas_and_leave_nothing() -> None:
     table = answer.stdout[answer.stdout.index("\ncommand ") :]
     assert len(re.findall(r"  SAT in ", table)) == 4
     assert len(re.findall(r"  UNSAT in ", table)) == 2
+    scores = re.search(r"^run +wrong +errors +solved +SAT +UNSAT +PAR-2\n(.*)$", answer.stdout, re.MULTILINE)
+    assert scores
+    assert scores[1].split()[1:6] == ["0", "0", "6", "3", "3"]
     assert "nothing is left" in table
     assert "all as it should" in table
 

@@ -6,7 +6,7 @@ import lzma
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from .formulas import Formula, factoring
+from ..suites.formulas import Formula, factoring
 from .walkthrough import Problem
 
 _SATISFIABLE, _UNSATISFIABLE = 1071514531, 100000007

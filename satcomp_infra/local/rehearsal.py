@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ UNSATISFIABLE = 100000007
 DEFAULT_WORKERS = 2
 MAX_WORKERS = 16
 DEFAULT_TIMEOUT_SECONDS = 60
+SUITE_PROBLEMS = 6
+"""Of the sample suite's 30: one of each family, and two."""
 DEFAULT_MEMORY = 512
 """MiB: enough for the problems that are to be solved, and soon full."""
 
@@ -166,14 +169,16 @@ def _rehearse(
     walkthrough = Walkthrough(local, console, timeout=args.timeout)
     failure = ""
     try:
-        _walk(walkthrough, tracks, problems, args.workers)
+        _walk(walkthrough, tracks, problems, args.workers, suite=not args.problem)
     except StepFailedError as step:
         failure = str(step)
     _table(walkthrough, console)
     return failure
 
 
-def _walk(walkthrough: Walkthrough, tracks: Sequence[Track], problems: Sequence[Problem], workers: int) -> None:
+def _walk(
+    walkthrough: Walkthrough, tracks: Sequence[Track], problems: Sequence[Problem], workers: int, *, suite: bool
+) -> None:
     for position, track in enumerate(tracks):
         number = workers if track.has_workers else 0
         if position == 0:
@@ -184,6 +189,9 @@ def _walk(walkthrough: Walkthrough, tracks: Sequence[Track], problems: Sequence[
         walkthrough.set_up(track, number)
         for problem in (walkthrough.test_problem, *problems):
             walkthrough.solve(problem, number)
+        if suite and not track.has_workers:
+            with tempfile.TemporaryDirectory(prefix="rehearsal-") as directory:
+                walkthrough.run_suite(Path(directory), SUITE_PROBLEMS)
         walkthrough.shut_down()
     walkthrough.delete()
     walkthrough.check_nothing_is_left()
@@ -205,6 +213,7 @@ def _table(walkthrough: Walkthrough, console: Console) -> None:
 def _shortened(command: str, width: int = 54) -> str:
     """A command without what is the same in all of them, cut to a width."""
     text = re.sub(r"s3://[^/]+/", "", command.removeprefix("./"))
+    text = re.sub(r"\S*/rehearsal-\w+/", "", text)
     text = re.sub(
         r" --(location|option|project rehearsal/solver_1|solver-type|yes|await-response|timeout \d+)", "", text
     )

@@ -18,6 +18,7 @@ from .settings import ACCOUNT, CLONE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from ..progress import Console
     from ..tracks import Track
@@ -119,6 +120,19 @@ class Walkthrough:
         self._explain(why)
         _, lines = self._run(*words, "--await-response", patience=patience)
         return next((line.split()[1] for line in lines if line.startswith("Job ")), "")
+
+    def run_suite(self, directory: Path, number: int) -> None:
+        """Write the sample suite into a directory, run so many of its problems, and report."""
+        suite, run = directory / "suite", directory / "run"
+        self._command(
+            "From one problem to a competition: write a suite of small problems whose answers are known ...",
+            *("run_benchmarks", "--sample", str(suite)),
+        )
+        self._command(
+            f"... and run the solver on {number} of them. The report is removed here; it stays where you say --output.",
+            *("run_benchmarks", str(suite), "--limit", str(number), "--timeout", str(self._timeout)),
+            *("--output", str(run), "--yes"),
+        )
 
     def shut_down(self) -> None:
         """Stop the nodes."""
