@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from . import earlier_years
 from .aws import error_code, together
 from .errors import SatcompError
+from .job_state import JobState
 from .jobs import Result, result_key
 from .progress import duration
 
@@ -93,6 +94,7 @@ def await_result(aws: Aws, infrastructure: Infrastructure, sent: Sent, wait: Wai
     """
     job_id, patience = sent.id, sent.job.timeout_seconds + _SILENCE_SECONDS
     silent_since: float | None = None
+    state = JobState(aws, infrastructure, sent)
     while True:
         (announced, others), result = together(
             lambda: _announced(aws, infrastructure.result_queue, sent),
@@ -107,7 +109,7 @@ def await_result(aws: Aws, infrastructure: Infrastructure, sent: Sent, wait: Wai
                 late.take()
             return result
         queue = backlog(aws, infrastructure)
-        wait.update(f"Waiting for the result: {queue}")
+        state.tell(wait, queue)
         if queue.given_up and _is_given_up(aws, infrastructure.dead_letter_queue, job_id):
             raise SatcompError(
                 f"Job {job_id} was given up: leaders took it as often as its queue allows, and none stored a result.",

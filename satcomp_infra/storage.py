@@ -28,6 +28,7 @@ p cnf 5 6
 """
 
 _CONCURRENT_DELETES = 8
+_LINES_BYTES = 64 * 1024
 
 
 def provide_test_problem(aws: Aws, bucket: str) -> None:
@@ -67,6 +68,19 @@ def _object_error(aws: Aws, uri: S3Uri) -> SatcompError | None:
             )
         raise
     return None
+
+
+def lines(aws: Aws, uri: S3Uri) -> Iterator[bytes]:
+    """An object's lines, without their ends, as they are fetched; none where there is no such object."""
+    from botocore.exceptions import ClientError
+
+    try:
+        body = aws.s3.get_object(Bucket=uri.bucket, Key=uri.key)["Body"]
+    except ClientError as error:
+        if error_code(error) in ("404", "NoSuchKey"):
+            return
+        raise
+    yield from body.iter_lines(_LINES_BYTES)
 
 
 def exists(aws: Aws, bucket: str) -> bool:

@@ -260,7 +260,7 @@ class TestSend:
 class TestAwait:
     """What a leader would do is done here as soon as the job is sent: by a clock that acts when it is looked at."""
 
-    def send(self, act: str, *, speed: float = 1, **fields: object) -> Answer:
+    def send(self, act: str, *more: str, speed: float = 1, **fields: object) -> Answer:
         create()
         sqs, s3 = boto3.client("sqs"), boto3.client("s3")
         result_queue = sqs.get_queue_url(QueueName=NAMES.result_queue)["QueueUrl"]
@@ -276,6 +276,10 @@ class TestAwait:
                     result = Result(job_id=acted[0], problem="s3://x/y", **fields)  # type: ignore[arg-type]
                     if "store" in act:
                         s3.put_object(Bucket=NAMES.bucket, Key=result_key(acted[0]), Body=result.to_json().encode())
+                    if "print" in act:
+                        gap = "[7 bytes left out here]\n" if "shorten" in act else ""
+                        printed = f"c not this\ns SATISFIABLE\nv 1 -2\nvery\n{gap}v 3 0\n".encode()
+                        s3.put_object(Bucket=NAMES.bucket, Key=f"results/{acted[0]}/stdout", Body=printed)
                     if "take" in act:
                         job_queue = sqs.get_queue_url(QueueName=NAMES.job_queue)["QueueUrl"]
                         (job,) = sqs.receive_message(QueueUrl=job_queue)["Messages"]
@@ -290,7 +294,7 @@ class TestAwait:
 
         clock = Clock()
         console = Console(Watcher(), io.StringIO(), clock=lambda: speed * clock.now, sleep=clock.sleep)
-        words = ["--location", f"s3://{NAMES.bucket}/test.cnf", "--workers", "0", "--await-response"]
+        words = ["--location", f"s3://{NAMES.bucket}/test.cnf", "--workers", "0", "--await-response", *more]
         code = cli.main("commands.send", words, console)
         left = sqs.receive_message(QueueUrl=result_queue, MaxNumberOfMessages=10, WaitTimeSeconds=2)["Messages"]
         assert [json.loads(message["Body"])["task_id"] for message in left] == ["somebody else's"]
@@ -333,6 +337,26 @@ class TestAwait:
         answer = self.send("store", verdict=Verdict.ERROR, reason="The solver was killed by SIGSEGV.")
         assert answer.code == 1
         assert "ERROR in 0.00 s\nThe solver was killed by SIGSEGV.\n" in answer.out
+
+    def test_the_model_is_printed_where_that_is_wanted(self) -> None:
+        answer = self.send("store, print", "--show-model", verdict=Verdict.SAT, model="right")
+        assert answer.code == 0
+        assert answer.out.endswith("v 1 -2\nv 3 0\n")
+        assert "c not this" not in answer.out
+
+    def test_a_model_that_isn_t_stored_is_no_failure(self) -> None:
+        answer = self.send("store", "--show-model", verdict=Verdict.SAT)
+        assert answer.code == 0
+        assert "holds no model" in answer.err
+
+    def test_a_model_of_which_some_was_left_out_is_said_to_be_incomplete(self) -> None:
+        answer = self.send("store, print, shorten", "--show-model", verdict=Verdict.SAT)
+        assert "the model is not complete" in answer.err
+
+    def test_a_model_without_waiting_for_it_is_refused(self) -> None:
+        answer = run("send", "--location", "s3://bkt/key", "--workers", "0", "--show-model")
+        assert answer.code == 2
+        assert "--await-response" in answer.err
 
     @pytest.mark.parametrize(
         ("model", "line"),

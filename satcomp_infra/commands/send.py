@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from .. import cli, job_queue, storage
 from ..aws import together
-from ..errors import Exit
+from ..errors import Exit, UsageError
 from ..finding import find
 from ..fleet import Cluster
-from ..jobs import DEFAULT_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS, Job, S3Uri, Verdict
+from ..jobs import DEFAULT_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS, Job, S3Uri, Verdict, result_prefix
 from .instances import MAX_NODES, check_workers
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from ..aws import Aws
     from ..fleet import Fleet
     from ..jobs import Result
     from ..progress import Console
     from ..stack import Infrastructure
+
+_GAP = re.compile(rb"\[\d+ bytes left out here\]\r?")
+"""The line that stands for what was left out of a large file (node/files.py)."""
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
 
 class ParserWithArgs(cli.Parser):
@@ -105,6 +111,9 @@ def parser() -> cli.Parser:
         action="store_true",
         help="wait for the job's result and print it (exit code 1: ERROR)",
     )
+    parser.add_argument(
+        "--show-model", action="store_true", help="with --await-response: print the model, too, as the solver did"
+    )
     cli.add_project(parser, required=False)
     cli.add_aws_options(parser)
     return parser
@@ -112,6 +121,8 @@ def parser() -> cli.Parser:
 
 def run(args: argparse.Namespace, console: Console) -> Exit:
     """Check the problem, send the job, and wait for its result if that is wanted."""
+    if args.show_model and not args.await_response:
+        raise UsageError("--show-model goes with --await-response, which waits for the model.")
     aws = cli.connect(args)
     infrastructure = find(aws, args.project)
     check_workers(infrastructure, args.workers)
@@ -132,7 +143,23 @@ def run(args: argparse.Namespace, console: Console) -> Exit:
     )
     with console.waiting("Waiting for the result") as wait:
         result = job_queue.await_result(aws, infrastructure, sent, wait)
-    return _show(result, console)
+    code = _show(result, console)
+    if args.show_model and result.verdict is Verdict.SAT:
+        _show_model(aws, infrastructure, job_id, console)
+    return code
+
+
+def _show_model(aws: Aws, infrastructure: Infrastructure, job_id: str, console: Console) -> None:
+    """Print the `v` lines of the solver's output, a line at a time: models can be large."""
+    found = False
+    for line in storage.lines(aws, S3Uri(infrastructure.bucket, f"{result_prefix(job_id)}stdout")):
+        if line[:1] == b"v" and line[1:2] in (b"", b" ", b"\t"):
+            console.result(_CONTROL.sub(" ", line.decode(errors="replace")).rstrip())
+            found = True
+        elif found and _GAP.fullmatch(line):
+            console.say("Note: some of the solver's output was too large to be kept: the model is not complete.")
+    if not found:
+        console.say("The solver's output, as far as it is stored, holds no model.")
 
 
 def _warn(args: argparse.Namespace, infrastructure: Infrastructure, fleet: Fleet, console: Console) -> None:
