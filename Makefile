@@ -55,6 +55,7 @@ bench: .venv
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/model_check.py
+	$(BIN)/python benchmarks/suite.py
 
 faults: .venv/ready-test
 	$(BIN)/python -m benchmarks.faults $(ARGS)
