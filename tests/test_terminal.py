@@ -109,6 +109,31 @@ def test_a_setup_shows_machines_tasks_time_and_cost_in_place(local: LocalCloud, 
     screen.wait_for(r"^code=0")
 
 
+def test_a_run_asks_before_it_costs_money_and_is_drawn_until_ctrl_c_and_again(screen: Screen, tmp_path: Path) -> None:
+    for place in range(3):
+        (tmp_path / f"{place}.cnf").write_text(f"c {place}\np cnf 1 1\n1 0\n")
+    begin = ("run_benchmarks", str(tmp_path), "--timeout", "60", "--output", str(tmp_path / "run"))
+    screen.command(*begin)
+    screen.wait_for(r"^Type yes to go on: ")
+    screen.type("no")
+    assert "Nothing was sent." in screen.wait_for(r"^code=1")
+
+    screen.command(*begin)
+    screen.wait_for(r"^Type yes to go on: ")
+    screen.type("yes")
+    shown = screen.wait_for(r"^. [━╸╺ ]+ 0:00:0\d 0 of 3 problems, 0 solved *$")
+    assert "Sent 3 jobs in " in shown
+    screen.wait_for(r"^  no leader is running *$")
+    screen.press("C-c")
+    shown = screen.wait_for(r"^code=130")
+    assert "The jobs go on in AWS. To follow them again: ./run_benchmarks --resume" in shown
+    assert "Traceback" not in shown
+    screen.command("run_benchmarks", "--resume", str(tmp_path / "run"))
+    screen.wait_for(r"0 of 3 problems, 0 solved")
+    screen.press("C-c")
+    screen.wait_for(r"^code=130")
+
+
 def test_a_deletion_asks_for_the_name_and_takes_no_other(screen: Screen) -> None:
     delete = ("delete-solver-infrastructure", "--project", PROJECT)
     screen.command(*delete)

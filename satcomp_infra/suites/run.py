@@ -90,21 +90,30 @@ class Carrying:
         follower = Follower(self.aws, self.infrastructure, run, console.clock)
         meter = Meter(run.settings.node_hour, console.clock())
         next_fleet = next_write = next_line = console.clock()
-        told = ""
+        told, known = "", len(run.rows)
+
+        def look() -> None:  # all calls of AWS are made in here: trouble that may pass is waited for
+            nonlocal fleet, next_fleet
+            follower.look()
+            if not alone:
+                run.read_new()
+            if console.clock() >= next_fleet:
+                fleet = cluster.look()
+                meter.read(fleet.instances, console.clock())
+                self._keep_running(keeper, fleet, wait)
+                next_fleet = console.clock() + _FLEET_SECONDS
+            if alone and follower.never_sent:
+                send(self.aws, self.infrastructure, run, follower.never_sent, wait)
+
         with console.waiting(f"Following {count(run.unfinished, 'job')}", len(run.problems)) as wait:
-            for rows in wait.looks(follower.look, _FOREVER, lambda: SatcompError("")):
+            for _ in wait.looks(look, _FOREVER, lambda: SatcompError("")):
                 now = console.clock()
-                self._ends += [now] * len(rows)
-                if not alone:
-                    run.read_new()
-                if now >= next_fleet:
-                    fleet = cluster.look()
-                    meter.read(fleet.instances, now)
-                    self._keep_running(keeper, fleet, wait)
-                    self._check_budget(meter)
-                    next_fleet = now + _FLEET_SECONDS
-                text = self.line(fleet, follower, meter)
-                if not wait.draw(text, len(run.rows)) and now >= next_line and text != told:
+                self._ends += [now] * (len(run.rows) - known)
+                known = len(run.rows)
+                self._check_budget(meter)
+                head, *details = self.lines(fleet, follower, meter)
+                text = "; ".join([head, *details])
+                if not wait.draw(head, known, [f"  {line}" for line in details]) and now >= next_line and text != told:
                     wait.event(text)
                     next_line, told = now + _TELL_SECONDS, text
                 if now >= next_write:
@@ -112,8 +121,6 @@ class Carrying:
                     next_write = now + _WRITE_SECONDS
                 if not run.unfinished:
                     break
-                if alone and follower.never_sent:
-                    send(self.aws, self.infrastructure, run, follower.never_sent, wait)
             elapsed = wait.elapsed
         follower.clear_announcements()
         keeper.give_back()
@@ -148,27 +155,28 @@ class Carrying:
                 f"Stop the machines, unless --setup does it: {SHUTDOWN}",
             )
 
-    def line(self, fleet: Fleet, follower: Follower, meter: Meter) -> str:
-        """How far the run is, on a line."""
+    def lines(self, fleet: Fleet, follower: Follower, meter: Meter) -> list[str]:
+        """How far the run is; each line is short enough for a narrow terminal."""
         run, verdicts = self.run, Counter(row.verdict for row in self.run.rows.values())
         solved = verdicts[Verdict.SAT] + verdicts[Verdict.UNSAT]
-        parts = [f"{len(run.rows)} of {len(run.problems)}: {solved} solved"]
-        parts.append(f"{verdicts[Verdict.SAT]} SAT, {verdicts[Verdict.UNSAT]} UNSAT")
+        what = [f"{verdicts[Verdict.SAT]} SAT", f"{verdicts[Verdict.UNSAT]} UNSAT"]
         for verdict, noun in ((Verdict.TIMEOUT, "timeout"), (Verdict.ERROR, "error")):
             if verdicts[verdict]:
-                parts.append(count(verdicts[verdict], noun))
+                what.append(count(verdicts[verdict], noun))
         if verdicts[Verdict.UNKNOWN]:
-            parts.append(f"{verdicts[Verdict.UNKNOWN]} unknown")
+            what.append(f"{verdicts[Verdict.UNKNOWN]} unknown")
+        how = []
+        if not fleet.leaders.running:
+            how.append("no leader is running")
+        elif follower.backlog:
+            how.append(f"{follower.backlog.taken} being solved")
         per_minute, left = self._rate()
         if per_minute:
-            parts.append(f"{per_minute:.1f} per min, {duration(left)} left")
-        if not fleet.leaders.running:
-            parts.append("no leader is running")
-        elif follower.backlog:
-            parts.append(f"{follower.backlog.taken} being solved")
+            how.append(f"{per_minute:.1f} per minute, {duration(left)} left")
         if meter.dollars:
-            parts.append(f"{meter.dollars:.2f} USD")
-        return "; ".join(parts)
+            how.append(f"{meter.dollars:.2f} USD so far")
+        lines = [f"{len(run.rows)} of {len(run.problems)} problems, {solved} solved", ", ".join(what), ", ".join(how)]
+        return [line for line in lines if line]
 
     def _rate(self) -> tuple[float, float]:
         """Results per minute, and the seconds that the rest takes at this rate; zeros while it isn't known."""
