@@ -24,6 +24,7 @@ from satcomp_infra.local.settings import ACCOUNT
 from satcomp_infra.local.walkthrough import register_images
 from satcomp_infra.progress import Console
 from satcomp_infra.project import CLUSTER, TEST_PROBLEM, Project
+from satcomp_infra.suites.formulas import factoring
 
 if TYPE_CHECKING:
     from satcomp_infra.local.cloud import LocalCloud
@@ -32,6 +33,7 @@ PROJECT = Project("team/solver_1")
 REGION, OTHER_REGION = "us-east-1", "eu-west-1"
 NAMES = PROJECT.names(ACCOUNT, REGION)
 _NODE = Path(__file__).with_name("noting_node.py")
+_LARGE_PRIME = 17592186044399
 _DEATH_POLLS, _DEATH_POLL_SECONDS = 100, 0.05
 _ROOT = Path(__file__).parent.parent
 
@@ -156,6 +158,7 @@ def _walk(recorder: _Recorder, local: LocalCloud, directory: Path) -> None:
     recorder.type("update_instances --option setup --workers 2 --stop-after 1h")
     recorder.type("update_instances --option setup --workers 1 --stop-after never")
     recorder.type(f"send_message --location {problem} --workers 1 --await-response")
+    recorder.type(f"send_message --location {_hard_problem(local)} --workers 1 --timeout 3 --await-response")
     recorder.type(f"send_message --location {problem} --workers 1 {name}")
     _let_a_node_die(local)
     recorder.type("show_status", may_fail=True)
@@ -164,11 +167,18 @@ def _walk(recorder: _Recorder, local: LocalCloud, directory: Path) -> None:
     recorder.type(f"update_instances --option shutdown --region {OTHER_REGION}", may_fail=True)
     recorder.type(f"update-solver-infrastructure {name} --solver-type parallel --dry-run")
     recorder.type(f"update-solver-infrastructure {name} --solver-type parallel")
-    recorder.type("update_instances --option setup")
+    # Too soon for that suite at worst, so that the automatic stop is moved.
+    recorder.type("update_instances --option setup --stop-after 10m")
     recorder.type(f"run_benchmarks {_problems(directory)} {problem} --timeout 20 --yes --output {directory / 'run'}")
     _fill_bucket(local)
     recorder.type(f"delete-solver-infrastructure {name} --yes")
     recorder.type(f"delete-solver-infrastructure {name} --yes")
+
+
+def _hard_problem(local: LocalCloud) -> str:
+    """The address of a problem that keeps any solver busy for as long as it gets: its state is looked up meanwhile."""
+    local.client("s3").put_object(Bucket=NAMES.bucket, Key="hard.cnf", Body=factoring(_LARGE_PRIME).dimacs().encode())
+    return f"s3://{NAMES.bucket}/hard.cnf"
 
 
 def _problems(directory: Path) -> Path:
