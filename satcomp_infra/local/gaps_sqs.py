@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from moto.sqs.exceptions import InvalidParameterValue
 from moto.sqs.models import SQSBackend
 
+from . import gaps_long_queues
 from .gaps import replace
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Queues:
 
     def fill(self) -> None:
         """Put this in the place of moto's way."""
+        gaps_long_queues.fill()
         self._fill_receiving()
         self._fill_handles()
 
