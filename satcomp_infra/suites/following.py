@@ -237,7 +237,7 @@ class Follower:
             if not messages:
                 break
         return self._fail(
-            found, "It was given up: three nodes in turn took it and died or were stopped before its end."
+            found, "It was given up: leaders took it as often as its queue allows, and none stored a result."
         )
 
     def _fail(self, jobs: Sequence[str], why: str) -> list[Row]:
