@@ -83,7 +83,7 @@ images: .venv
 
 # The tests of the images, in an engine of their own (build/test-engine), as root: they take minutes, so make test hasn't them.
 test-images: .venv/ready-test
-	SATCOMP_TEST_IMAGES=yes $(BIN)/pytest tests/images $(ARGS)
+	SATCOMP_TEST_IMAGES=yes $(BIN)/pytest --timeout 1800 tests/images $(ARGS)
 
 clean:
 	rm -rf .venv .venv-tools build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
