@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 def rehearse(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, ROOT / "rehearse", *words], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, ROOT / "rehearse", *words], capture_output=True, text=True, check=False, timeout=240
     )
 
 
