@@ -103,7 +103,7 @@ class Follower:
                 all_done(*(background(self._delete, batch) for batch in _tens([message for message, _ in own])))
             if received and not own:
                 self._next_receiving = self._clock() + _STRANGERS_SECONDS
-            if not own or len(received) < _BATCH or not self._run.unfinished:
+            if not own or len(received) < _BATCH:
                 break
             receivers, wait_seconds = _RECEIVERS, 0
         return rows

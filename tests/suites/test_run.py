@@ -122,6 +122,15 @@ class TestFinding:
         start(tmp_path, leaders=Leaders(announce=False), number=15)
         assert verdicts(tmp_path / "run") == ["SAT"] * 15
 
+    def test_announcements_of_results_that_were_found_without_them_don_t_stay_on_the_queue(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("satcomp_infra.suites.following._ROUNDS", 1)
+        monkeypatch.setattr("satcomp_infra.suites.following._FEW", 1)
+        assert start(tmp_path, leaders=Leaders(), number=75).code == 0
+        assert verdicts(tmp_path / "run") == ["SAT"] * 75
+        assert results_left() == []
+
     def test_leaders_of_an_earlier_year_are_known_by_the_problem(self, tmp_path: Path) -> None:
         def solve(job: Job) -> Result:
             return Result("", Verdict.UNSAT, str(job.problem), solver_output={"return_code": 20}, wall_seconds=2.0)
@@ -144,7 +153,8 @@ class TestFinding:
         def act() -> None:
             sqs = boto3.client("sqs")
             jobs = queue(NAMES.job_queue)
-            for _ in range(21):  # once more than its queue allows: it goes to the dead-letter queue
+            policy = sqs.get_queue_attributes(QueueUrl=jobs, AttributeNames=["RedrivePolicy"])["Attributes"]
+            for _ in range(int(json.loads(policy["RedrivePolicy"])["maxReceiveCount"]) + 1):
                 for message in sqs.receive_message(QueueUrl=jobs, MaxNumberOfMessages=10).get("Messages", []):
                     handle = message["ReceiptHandle"]
                     sqs.change_message_visibility(QueueUrl=jobs, ReceiptHandle=handle, VisibilityTimeout=0)
