@@ -60,12 +60,10 @@ class Paired:
                 f"{len(self.lost)} that {first} did (McNemar's exact test, p = {_p(self.p_solved)}): "
                 f"{_judged(self.p_solved)}."
             )
-        faster = self.factor < 1
-        by = 1 / self.factor if faster else self.factor
         times = (
-            f"On the {count(self.pairs, 'problem')} that at least one of them solved, {second} took "
-            f"{f'{by:.2f} times less' if faster else f'{by:.2f} times as much'} time in the geometric mean (Wilcoxon's "
-            f"signed-rank test on the logarithms, p = {_p(self.p_time)}): {_judged(self.p_time)}."
+            f"On the {count(self.pairs, 'problem')} that at least one of them solved, {second} took {self.factor:.2f} "
+            f"times as long as {first}, in the geometric mean (Wilcoxon's signed-rank test on the logarithms, "
+            f"p = {_p(self.p_time)}): {_judged(self.p_time)}."
         )
         return [solved, times]
 
