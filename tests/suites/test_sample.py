@@ -16,8 +16,17 @@ from satcomp_infra.suites import sample
 from satcomp_infra.suites.families import mycielski_colouring, pigeonhole, ramsey
 from satcomp_infra.suites.formulas import Formula
 
-HARD = {"random-3sat-300-4.cnf", "random-3sat-300-5.cnf", "factoring-68715282487.cnf", "factoring-10000000019.cnf"}
-"""What Kissat needs more than two seconds for."""
+HARD = {
+    "random-3sat-250-2.cnf",
+    "random-3sat-250-5.cnf",
+    "random-3sat-300-4.cnf",
+    "random-3sat-300-5.cnf",
+    "pigeonhole-11-10.cnf",
+    "factoring-1000000007.cnf",
+    "factoring-68715282487.cnf",
+    "factoring-10000000019.cnf",
+}
+"""What Kissat needs more than a second for. A hash of all problems says that they are those whose answers were found."""
 
 
 def kissat(formula: Formula) -> str:
@@ -35,7 +44,7 @@ def kissat(formula: Formula) -> str:
 @pytest.mark.slow
 def test_kissat_finds_the_answers_that_are_known() -> None:
     formulas = [formula for formula in sample.formulas() if formula.name not in HARD]
-    assert len(formulas) == 26
+    assert len(formulas) == 22
     assert [kissat(formula) for formula in formulas] == [formula.verdict for formula in formulas]
 
 
