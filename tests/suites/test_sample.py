@@ -26,7 +26,7 @@ HARD = {
     "factoring-68715282487.cnf",
     "factoring-10000000019.cnf",
 }
-"""What Kissat needs more than a second for. A hash of all problems says that they are those whose answers were found."""
+"""What Kissat needs more than a second for; that these are still the problems that it has solved, a hash says."""
 
 
 def kissat(formula: Formula) -> str:
