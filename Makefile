@@ -10,8 +10,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # The setting: a line for Python's path, not a program that takes 20 ms at each start of Python.
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat
-# Two for each processor: half of the tests' time is waiting for processes.
-TEST_PROCESSES ?= $(shell expr 2 \* `getconf _NPROCESSORS_ONLN`)
+# Three for two processors: half of the tests' time is waiting for processes.
+TEST_PROCESSES ?= $(shell expr 3 \* `getconf _NPROCESSORS_ONLN` / 2)
 
 .PHONY: rehearse test lint security bench faults docs images test-images .venv clean
 

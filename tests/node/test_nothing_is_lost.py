@@ -80,7 +80,7 @@ def test_a_stop_while_waiting_for_workers_gives_the_job_back(leader: Node, cloud
 def test_an_idle_leader_stops_after_its_poll_and_takes_its_leave(leader: Node, cloud: Cloud) -> None:
     eventually(lambda: cloud.status(ADDRESS) == "READY", "a registered leader")
     leader.signal()
-    assert leader.wait(3) == 0
+    assert leader.wait(8) == 0
     assert cloud.nodes() == []
 
 
