@@ -73,7 +73,7 @@ def test_a_stop_while_waiting_for_workers_gives_the_job_back(leader: Node, cloud
     job_id = cloud.send(Job(cloud.upload("a.cnf"), num_workers=4))
     leader.await_log(job_id)
     leader.signal()
-    assert leader.wait(2) == 0
+    assert leader.wait(5) == 0
     assert cloud.waiting() == 1
 
 
