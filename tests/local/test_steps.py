@@ -91,12 +91,14 @@ def test_a_fault_happens_as_often_as_it_says(up: Solver) -> None:
 
 
 def test_a_node_stands_still_for_a_while(up: Solver) -> None:
+    def state() -> str:
+        return Path(f"/proc/{node.pid}/stat").read_text().rpartition(")")[2].split()[0]
+
     node = leader(up)
-    up.cloud.set_faults(steps=[StepFault(PUT, action=Action.FREEZE_ALL, seconds=0.5)])
+    up.cloud.set_faults(steps=[StepFault(PUT, action=Action.FREEZE_ALL, seconds=3)])
     as_node(up, node)("s3").put_object(Bucket="bucket", Key="frozen", Body=b"")
-    state = Path(f"/proc/{node.pid}/stat")
-    assert state.read_text().rpartition(")")[2].split()[0] == "T"
-    eventually(lambda: state.read_text().rpartition(")")[2].split()[0] == "S", within=3)
+    eventually(lambda: state() == "T")  # a signal arrives when the process runs next, which takes a busy machine a while
+    eventually(lambda: state() == "S")
 
 
 def test_half_of_an_answer_arrives(up: Solver) -> None:
