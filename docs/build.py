@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from docs import module_map, parts, picture
 from satcomp_infra import prices, template
 from satcomp_infra.known_causes import KNOWN, Cause
 from satcomp_infra.project import Project
@@ -125,7 +126,17 @@ def _cluster_row(track: Track, workers: int) -> str:
     return f"| {track.name} | {nodes} | {hour:.2f} | {8 * hour:.2f} | {24 * hour:.2f} |"
 
 
-PAGES = {"costs.md": costs, "troubleshooting.md": troubleshooting}
+def architecture() -> str:
+    """architecture.md: written by hand, but for the map of the modules."""
+    return parts.renewed(DOCS / "architecture.md", {"modules": module_map.text()})
+
+
+PAGES = {
+    "architecture.md": architecture,
+    "architecture.svg": picture.svg,
+    "costs.md": costs,
+    "troubleshooting.md": troubleshooting,
+}
 
 
 def main() -> None:
