@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "satcomp_infra"
@@ -32,14 +32,27 @@ class Module:
         return self.name.rpartition(".")[0]
 
     @cached_property
-    def tree(self) -> ast.Module:
-        """The parsed source."""
+    def _tree(self) -> ast.Module:
         return ast.parse(self.file.read_text())
+
+    @cached_property
+    def imports(self) -> list[tuple[ast.ImportFrom, bool]]:
+        """All `from ... import`s, at its start or within a function, and whether each is for type checkers alone."""
+        found: list[tuple[ast.ImportFrom, bool]] = []
+        left: list[tuple[ast.AST, bool]] = [(self._tree, False)]
+        while left:
+            node, for_types = left.pop()
+            if isinstance(node, ast.ImportFrom):
+                found.append((node, for_types))
+            elif not isinstance(node, ast.expr):
+                for_types = for_types or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+                left += ((inner, for_types) for inner in ast.iter_child_nodes(node))
+        return found
 
     @property
     def purpose(self) -> str:
         """The first line of its docstring. Raises ValueError where it has none."""
-        docstring = ast.get_docstring(self.tree)
+        docstring = ast.get_docstring(self._tree)
         if not docstring:
             raise ValueError(f"{self.file} has no docstring")
         return docstring.splitlines()[0]
@@ -64,8 +77,8 @@ class Map:
         """The package's modules that one imports, at its start or in a function; `for_types`: or for annotations."""
         module, found = self.modules[name], set[str]()
         package = module.name if module.file.name == "__init__.py" else module.section
-        for node in _nodes(module.tree, for_types=for_types):
-            if not isinstance(node, ast.ImportFrom):
+        for node, only_for_types in module.imports:
+            if only_for_types and not for_types:
                 continue
             base = self._base(node, package)
             if base is not None:
@@ -96,20 +109,18 @@ class Map:
         return sorted(modules, key=lambda module: (-self._levels[module.name], module.name))
 
 
-def _nodes(tree: ast.AST, *, for_types: bool) -> Iterator[ast.AST]:
-    """All that a module consists of; without `for_types`, but for what is for type checkers alone."""
-    for node in ast.iter_child_nodes(tree):
-        yield node
-        if for_types or not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
-            yield from _nodes(node, for_types=for_types)
-
-
 _PACKAGES = {name for name, _ in SECTIONS}
+
+
+@cache
+def of_the_package() -> Map:
+    """That of this project."""
+    return Map()
 
 
 def text() -> str:
     """A table for each subpackage."""
-    modules = Map()
+    modules = of_the_package()
     return "\n\n".join(_section(modules, name, title) for name, title in SECTIONS)
 
 

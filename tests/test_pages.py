@@ -7,8 +7,8 @@ import io
 import json
 import re
 import xml.etree.ElementTree as Xml
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields, is_dataclass, replace
+from collections.abc import Callable
+from dataclasses import MISSING, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,21 @@ from typing import Any
 import boto3
 import pytest
 
-from docs import drawing, module_map, parts, picture
+from docs import module_map, parts, picture
 from satcomp_infra import cli
-from satcomp_infra.errors import Exit, UsageError
+from satcomp_infra.errors import Exit
 from satcomp_infra.evidence import Agent, Evidence, Machine, Role
 from satcomp_infra.fleet import Service
 from satcomp_infra.job_queue import Backlog
-from satcomp_infra.jobs import COMPETITION_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS, RETURN_CODES, Job, Result, S3Uri
-from satcomp_infra.jobs import Verdict as V
+from satcomp_infra.jobs import (
+    COMPETITION_TIMEOUT_SECONDS,
+    MAX_TIMEOUT_SECONDS,
+    RETURN_CODES,
+    Job,
+    Result,
+    S3Uri,
+    Verdict,
+)
 from satcomp_infra.known_causes import Finding
 from satcomp_infra.local import faults
 from satcomp_infra.node import log as node_log
@@ -39,107 +46,40 @@ from satcomp_infra.suites import benchexec, records, report
 from satcomp_infra.suites.journal import Run
 from satcomp_infra.tracks import CLOUD
 
+from .pages import Row, check, flat, named, section, table, tables
 from .suites.leaders import Leaders, benchmarks, sat, suite
-from .typing_commands import NAMES, PROJECT, create, run
+from .typing_commands import NAMES, create
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "docs" / "results.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
-KINDS: dict[str, tuple[type, ...]] = {
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-    "object": (dict,),
-    "null": (type(None),),
-}
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+PERFORMANCE = ROOT / "docs" / "performance.md"
 
 
-@dataclass(frozen=True)
-class Row:
-    """A row of a table: its cells, by the names of the columns."""
-
-    cells: dict[str, str]
-
-    @property
-    def names(self) -> list[str]:
-        """What stands in backticks in the first cell."""
-        return re.findall(r"`([^`]+)`", next(iter(self.cells.values())))
-
-
-def section(page: Path, heading: str) -> str:
-    """What stands below a heading, down to the next one of any level."""
-    _, found, rest = page.read_text().partition(f"\n{heading}\n")
-    assert found, f"{page.name} has no heading '{heading}'"
-    return re.split(r"^#+ ", rest, maxsplit=1, flags=re.MULTILINE)[0]
-
-
-def tables(page: Path, heading: str) -> list[list[Row]]:
-    """The tables below a heading."""
-    found: list[list[Row]] = []
-    for block in re.findall(r"(?:^\|.*\n)+", section(page, heading), re.MULTILINE):
-        titles, _, *lines = (
-            [cell.strip() for cell in line.strip().strip("|").split("|")] for line in block.splitlines()
-        )
-        found.append([Row(dict(zip(titles, line, strict=True))) for line in lines])
-    return found
-
-
-def table(page: Path, heading: str) -> list[Row]:
-    """The only table below a heading."""
-    (found,) = tables(page, heading)
-    return found
-
-
-def named(rows: Iterable[Row]) -> list[str]:
-    """All names in the first column."""
-    return [name for row in rows for name in row.names]
-
-
-def flat(value: dict[str, Any], opaque: Iterable[str] = (), prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The fields of a JSON object and of those within it, as the tables name them; what is opaque is not looked into."""
-    for key, inner in value.items():
-        name = f"{prefix}{key}"
-        yield name, inner
-        if name not in opaque:
-            for each, path in [(inner, ".")] if isinstance(inner, dict) else [(e, "[].") for e in _objects(inner)]:
-                yield from flat(each, opaque, f"{name}{path}")
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
-
-
-def is_of(value: Any, kind: str) -> bool:
-    """Whether a value is of a kind, as the tables call it."""
-    if kind.startswith("list of "):
-        inner = kind.removeprefix("list of ").removesuffix("s")
-        return isinstance(value, list) and all(is_of(each, inner) for each in value)
-    if " or " in kind:
-        return any(is_of(value, each) for each in kind.split(" or "))
-    return isinstance(value, KINDS[kind]) and (kind == "boolean" or not isinstance(value, bool))
-
-
-def check(rows: list[Row], *samples: dict[str, Any], opaque: Iterable[str] = ()) -> None:
-    """The table has the samples' fields and no others, in their order, each of its type; lists have an entry at least."""
-    found = [pair for sample in samples for pair in flat(sample, opaque)]
-    assert list(dict.fromkeys(name for name, _ in found)) == named(rows)
-    kinds = {row.names[0]: row.cells["type"] for row in rows}
-    for name, value in found:
-        assert is_of(value, kinds[name]), f"{name} is {value!r}, not {kinds[name]}"
-
-
-def full(**changes: Any) -> Result:
-    """A result of which no field is empty."""
-    files = {"stdout_path": "/efs/a/stdout.log", "stderr_path": "/efs/a/stderr.log"}
-    result = Result(
-        **{"job_id": "id", "verdict": V.SAT, "problem": "s3://bucket/a.cnf", "reason": "words", "return_code": 10},
-        **{"wall_seconds": 1.5, "cpu_seconds": 12.25, "peak_memory_mib": 100, "timeout_seconds": 60, "attempt": 2},
-        **{"received_at": 1.5, "started_at": 2.5, "finished_at": 4.5, "node": "10.0.0.1", "instance": "i-0"},
-        **{"workers": ("10.0.0.2",), "files": "s3://bucket/results/id/", "model": "right", "tag": "run/7"},
-        solver_output={"return_code": 10, "artifacts": files},
-    )
-    return replace(result, **changes)
+FULL = Result(
+    job_id="id",
+    verdict=Verdict.SAT,
+    problem="s3://bucket/a.cnf",
+    reason="words",
+    return_code=10,
+    wall_seconds=1.5,
+    cpu_seconds=12.25,
+    peak_memory_mib=100,
+    timeout_seconds=60,
+    attempt=2,
+    received_at=1.5,
+    started_at=2.5,
+    finished_at=4.5,
+    node="10.0.0.1",
+    instance="i-0",
+    workers=("10.0.0.2",),
+    files="s3://bucket/results/id/",
+    model="right",
+    tag="run/7",
+    solver_output={"return_code": 10, "artifacts": {"stdout_path": "/a/stdout.log", "stderr_path": "/a/stderr.log"}},
+)
+"""A result of which no field is empty."""
 
 
 class TestJobs:
@@ -172,11 +112,11 @@ class TestJobs:
 
 class TestResults:
     def test_result_json_has_these_fields(self) -> None:
-        check(table(RESULTS, "### result.json"), json.loads(full().to_json()), opaque=["solver_output"])
+        check(table(RESULTS, "### result.json"), json.loads(FULL.to_json()), opaque=["solver_output"])
 
     def test_the_announcement_has_these_fields(self) -> None:
         rows = table(RESULTS, "## The message on the result queue")
-        check(rows, json.loads(full().announcement("/efs/a")), opaque=["solver.output"])
+        check(rows, json.loads(FULL.announcement("/efs/a")), opaque=["solver.output"])
 
     def test_these_objects_lie_beside_it(self, tmp_path: Path) -> None:
         (tmp_path / "solver_out.json").write_text(
@@ -223,7 +163,7 @@ class TestVerdicts:
         return tables(RESULTS, self.HEADING)[0]
 
     def test_there_are_these_with_these_return_codes(self, verdicts: list[Row]) -> None:
-        assert named(Row({"verdict": row.cells["verdict"]}) for row in verdicts) == list(V)
+        assert named(Row({"verdict": row.cells["verdict"]}) for row in verdicts) == list(Verdict)
         codes = {int(code): row.names[0] for row in verdicts if (code := row.cells["solver's return code"]).isdigit()}
         assert codes == {code: str(verdict) for code, verdict in RETURN_CODES.items()}
 
@@ -282,7 +222,8 @@ def test_send_message_ends_with_the_exit_codes_of_the_verdicts(aws: None) -> Non
     create("parallel")
     words = ["--location", f"s3://{NAMES.bucket}/test.cnf", "--workers", "0", "--await-response"]
     for row in tables(RESULTS, TestVerdicts.HEADING)[0][2:]:  # SAT and UNSAT are in test_commands.py
-        leaders = Leaders(lambda job, verdict=V(row.names[0]): replace(sat(job), verdict=verdict))
+        verdict = Verdict(row.names[0])
+        leaders = Leaders(lambda job, verdict=verdict: replace(sat(job), verdict=verdict))
         console = Console(Watcher("Job ", leaders.work), io.StringIO(), sleep=lambda _: None)
         code = cli.main("commands.send", words, console)
         assert code == int(row.cells["exit code of `send_message --await-response`"]), row.names[0]
@@ -345,3 +286,132 @@ class Watcher(io.StringIO):
         if self._words in text:
             self._act()
         return super().write(text)
+
+
+class TestArchitecture:
+    def test_nothing_in_the_package_knows_the_local_cloud(self) -> None:
+        modules = module_map.of_the_package()
+        local = {name for name in modules.modules if name.partition(".")[0] == "local"}
+        assert len(local) > 20
+        assert [name for name in modules.modules if name not in local and modules.imports(name) & local] == []
+
+    def test_the_node_runtime_imports_the_modules_that_are_named_and_no_others(self) -> None:
+        modules = module_map.of_the_package()
+        nodes = [name for name in modules.modules if name.partition(".")[0] == "node"]
+        outside = {each for name in nodes for each in modules.imports(name)} - set(nodes)
+        named_ones = re.search(r"four modules from\s+outside of its folder \(([^)]+)\)", ARCHITECTURE.read_text())
+        assert named_ones
+        assert outside == set(re.findall(r"`(\w+)`", named_ones[1]))
+
+    def test_a_module_stands_above_those_that_it_imports(self) -> None:
+        modules = module_map.of_the_package()
+        for section_name, _ in module_map.SECTIONS:
+            order = [module.name for module in modules.section(section_name)]
+            assert order
+            for place, name in enumerate(order):
+                # Two that import each other: the one that does so only when it is used stands below.
+                above = modules.imports(name, for_types=False) & set(order[:place]) - {"bars"}
+                assert not above, name
+
+    def test_the_map_has_every_module(self) -> None:
+        files = {str(path.relative_to(ROOT)) for path in module_map.PACKAGE.rglob("*.py") if path.stem != "__init__"}
+        assert set(re.findall(r"\(\.\./(satcomp_infra/[^)]+\.py)\)", module_map.text())) == files
+
+    def test_modules_that_a_job_goes_through_are_there(self) -> None:
+        modules = set(module_map.of_the_package().modules)
+        way = section(ARCHITECTURE, "## A job's way")
+        assert set(re.findall(r"`((?:node|suites)\.\w+)`", way)) <= modules
+        assert len(re.findall(r"^\d+\. ", way, re.MULTILINE)) == len(picture.STEPS)
+
+    def test_a_page_without_marks_for_a_part_is_noticed(self, tmp_path: Path) -> None:
+        page = tmp_path / "page.md"
+        page.write_text("<!-- a: written by make docs -->\nold\n<!-- end of a -->\nkept\n")
+        new = "<!-- a: written by make docs -->\n\nnew\n\n<!-- end of a -->\nkept\n"
+        assert parts.renewed(page, {"a": "new\n"}) == new
+        with pytest.raises(ValueError, match="'<!-- b: written by make docs -->'"):
+            parts.renewed(page, {"b": "new"})
+
+
+class TestPicture:
+    def test_it_is_xml_without_anything_that_is_loaded_from_elsewhere(self) -> None:
+        root = Xml.fromstring(picture.svg())
+        assert root.attrib["viewBox"] == f"0 0 {picture.WIDTH} {picture.HEIGHT}"
+        assert "prefers-color-scheme: dark" in picture.svg()
+        assert not re.search(r"href|@import|url\((?!#)", picture.svg())
+
+    def test_texts_fit_also_in_a_wide_font(self) -> None:
+        matplotlib = pytest.importorskip("matplotlib")
+        from matplotlib.ft2font import FT2Font
+
+        fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+        files = {"command": "DejaVuSansMono.ttf", "note": "DejaVuSans.ttf"}
+        assert picture.texts()
+        for text in picture.texts():
+            font = FT2Font(str(fonts / files.get(text.kind, "DejaVuSans-Bold.ttf")))
+            font.set_size(text.size * 10, 72)  # larger, so that nothing is rounded to whole pixels
+            font.set_text(text.text)
+            width = font.get_width_height()[0] / 64 / 10
+            assert width <= text.room, text
+
+    def test_each_step_has_its_number_in_the_picture_and_its_line_below(self) -> None:
+        numbers = [int(text.text) for text in picture.texts() if text.kind == "number"]
+        for number in range(1, len(picture.STEPS) + 1):
+            assert numbers.count(number) >= 2
+        assert max(numbers) == len(picture.STEPS)
+
+
+class TestContributing:
+    SWITCHES = tables(CONTRIBUTING, "### Fault switches")
+
+    def test_there_are_these_switches(self) -> None:
+        assert named(self.SWITCHES[0]) == [field.name for field in fields(faults.Faults)]
+
+    @pytest.mark.parametrize("row", SWITCHES[0], ids=lambda row: row.names[0])
+    def test_an_example_changes_its_switch_alone(self, row: Row) -> None:
+        (text,) = re.findall(r"`(.*)`", row.cells["example"])
+        example = json.loads(text)
+        assert list(example) == row.names
+        changed = faults.Faults().changed(example)
+        assert [f.name for f in fields(changed) if getattr(changed, f.name) != f.default] == row.names
+
+    def test_their_entries_have_these_fields(self) -> None:
+        said = [
+            (row.names[0], re.findall(r"`(\w+)`", row.cells["field"])[0], row.cells["if it is missing"].strip("`"))
+            for row in self.SWITCHES[1]
+        ]
+        there = [
+            (switch, field.name, "" if field.default is MISSING else json.dumps(field.default))
+            for switch, kind in faults._KINDS.items()
+            for field in fields(kind)
+        ]
+        assert said == there
+
+    @pytest.mark.parametrize(("field", "kind"), faults._ENUMS.items())
+    def test_these_words_are_known(self, field: str, kind: type[faults.Failure]) -> None:
+        meaning = next(row.cells["meaning"] for row in self.SWITCHES[1] if f"`{field}`" in row.cells["field"])
+        assert re.findall(r"`([\w-]+)`", meaning) == list(kind)
+
+    def test_the_default_quota_is_named(self) -> None:
+        assert f"({faults.DEFAULT_VCPU_QUOTA} otherwise)" in self.SWITCHES[0][0].cells["what goes wrong"]
+
+    def test_make_has_these_targets(self) -> None:
+        (phony,) = re.findall(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert {name.removeprefix("make ") for name in named(table(CONTRIBUTING, "## make"))} == set(phony.split())
+
+    def test_folders_of_tests_and_what_a_recipe_names_are_there(self) -> None:
+        folders = {f"tests/{path.parent.name}/" for path in (ROOT / "tests").glob("*/__init__.py")}
+        assert set(named(table(CONTRIBUTING, "## Tests"))) == folders | {"tests/"}
+        for path in re.findall(r"`((?:satcomp_infra|tests|tools|docs|templates)/[\w./-]+)`", CONTRIBUTING.read_text()):
+            assert (ROOT / path).exists() or "NAME" in path, path
+
+
+class TestPerformance:
+    def test_every_benchmark_is_told_of_with_its_command(self) -> None:
+        files = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
+        (rows,) = tables(PERFORMANCE, "# Performance")
+        commands = [command for row in rows for command in re.findall(r"`(.+?)`", row.cells["command"])]
+        scripts = {re.sub(r"^python (benchmarks/|-m benchmarks\.)|\.py$", "", c) for c in commands} - {"make faults"}
+        assert scripts == files
+
+    def test_no_figures_stand_elsewhere(self) -> None:
+        assert not re.search(r"\d+[.]\d", (ROOT / "benchmarks" / "README.md").read_text())
