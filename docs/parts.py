@@ -5,7 +5,6 @@ The marks are the lines `<!-- NAME: written by make docs -->` and `<!-- end of N
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,8 +14,9 @@ def renewed(page: Path, parts: Mapping[str, str]) -> str:
     text = page.read_text()
     for name, part in parts.items():
         begin, end = f"<!-- {name}: written by make docs -->\n", f"<!-- end of {name} -->\n"
-        marked = re.compile(f"({re.escape(begin)}).*?({re.escape(end)})", re.DOTALL)
-        if len(marked.findall(text)) != 1:
-            raise ValueError(f"{page} needs one pair of lines '{begin.strip()}' and '{end.strip()}'")
-        text = marked.sub(lambda found, part=part: f"{found[1]}\n{part.strip()}\n\n{found[2]}", text)
+        before, found_begin, rest = text.partition(begin)
+        _, found_end, after = rest.partition(end)
+        if not found_begin or not found_end:
+            raise ValueError(f"{page} needs the lines '{begin.strip()}' and '{end.strip()}'")
+        text = f"{before}{begin}\n{part.strip()}\n\n{end}{after}"
     return text
