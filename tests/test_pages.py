@@ -95,6 +95,7 @@ class TestJobs:
 
     def test_what_is_missing_is_as_it_is_said_to_be(self) -> None:
         short = Job.from_message('{"s3_uri": "s3://bucket/a.cnf"}')
+        assert Job.from_message('{"s3_uri": "s3://bucket/a.cnf", "num_workers": null, "of_2031": 1}') == short
         missing = {row.names[0]: row.cells["if it is missing"] for row in table(RESULTS, self.HEADING)}
         assert short == Job(S3Uri("bucket", "a.cnf"), timeout_seconds=COMPETITION_TIMEOUT_SECONDS)
         assert missing["num_workers"] == str(short.num_workers)
