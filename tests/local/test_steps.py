@@ -97,7 +97,7 @@ def test_a_node_stands_still_for_a_while(up: Solver) -> None:
     node = leader(up)
     up.cloud.set_faults(steps=[StepFault(PUT, action=Action.FREEZE_ALL, seconds=3)])
     as_node(up, node)("s3").put_object(Bucket="bucket", Key="frozen", Body=b"")
-    eventually(lambda: state() == "T")  # a signal arrives when the process runs next, which takes a busy machine a while
+    eventually(lambda: state() == "T")  # not at once: a signal arrives when the process runs next
     eventually(lambda: state() == "S")
 
 
