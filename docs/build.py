@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from docs import module_map, parts, picture
+from docs import module_map, parts, picture, reference
 from satcomp_infra import prices, template
 from satcomp_infra.known_causes import KNOWN, Cause
 from satcomp_infra.project import Project
@@ -136,12 +136,14 @@ PAGES = {
     "architecture.svg": picture.svg,
     "costs.md": costs,
     "troubleshooting.md": troubleshooting,
+    **reference.PAGES,
 }
 
 
 def main() -> None:
     """Write all pages."""
     for name, page in PAGES.items():
+        (DOCS / name).parent.mkdir(exist_ok=True)
         (DOCS / name).write_text(page())
 
 

@@ -17,13 +17,14 @@ from .progress import Console
 from .project import Project
 
 if TYPE_CHECKING:
+    from argparse import _ArgumentGroup as Group
     from collections.abc import Callable, Sequence
 
     from .aws import Aws
+    from .command_line import Parser
 
 T = TypeVar("T")
 
-EXIT_CODES = "exit codes: 0 done, 1 failed, 2 not understood as typed, 130 ended by Ctrl-C"
 GET_DEPENDENCIES = "In the project's folder, type 'make .venv' and then 'source .venv/bin/activate'."
 
 
@@ -35,28 +36,6 @@ class Command(Protocol):
 
     def run(self, args: argparse.Namespace, console: Console) -> Exit:
         """Carry the command out."""
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one sentence. Options can't be shortened: a new one would break scripts."""
-
-    def __init__(self, prog: str, purpose: str, examples: str) -> None:
-        super().__init__(
-            prog=prog,
-            description=purpose,
-            epilog=f"examples:\n{examples.rstrip()}\n\n{EXIT_CODES}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-
-    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
-        """Read the command line. A command with a grammar of its own overrides this."""
-        return self.parse_args(argv)
-
-    def error(self, message: str) -> NoReturn:
-        """End with exit code 2 and one sentence."""
-        text = message if message[-1:] in ".!?" else f"{message}."
-        self.exit(Exit.USAGE, f"{self.prog}: {text[0].upper()}{text[1:]} See ./{self.prog} --help\n")
 
 
 def argument(parse: Callable[[str], T]) -> Callable[[str], T]:
@@ -95,29 +74,43 @@ def time_span(text: str) -> float:
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
 
 
-def add_timeout(parser: argparse.ArgumentParser, default: str) -> None:
-    """Add --timeout: how long the command waits for AWS."""
-    parser.add_argument(
+def add_timeout(group: Group, default: str, then: str = "AWS goes on after that") -> None:
+    """Add --timeout: how long the command waits, and what then."""
+    group.add_argument(
         "--timeout",
         type=time_span,
         default=default,
         metavar="TIME",
-        help="how long to wait for AWS, as 90s, 15m or 8h; AWS itself goes on after that (default: %(default)s)",
+        help=f"how long to wait, as 90s, 15m or 8h; {then} (default: %(default)s)",
     )
 
 
-def add_project(parser: argparse.ArgumentParser, *, required: bool) -> None:
+def add_project(group: Group, *, required: bool, text: str = "the project's name") -> None:
     """Add --project; where it isn't required, the only project of the account and region is meant."""
-    text = "the project's name" if required else "the project's name (default: the region's only project)"
-    parser.add_argument("--project", required=required, type=argument(Project), metavar="PROJECT_NAME", help=text)
+    default = "" if required else " (default: the region's only project)"
+    group.add_argument(
+        "--project", required=required, type=argument(Project), metavar="PROJECT_NAME", help=f"{text}{default}"
+    )
 
 
-def add_aws_options(parser: argparse.ArgumentParser) -> None:
-    """Add --profile, --region and --debug."""
-    group = parser.add_argument_group("AWS and output")
-    group.add_argument("--profile", help="AWS profile to use (default: AWS_PROFILE, or 'default')")
-    group.add_argument("--region", help="AWS region to use (default: AWS_DEFAULT_REGION, or the profile's)")
-    group.add_argument("--debug", action="store_true", help="show the traceback of an error")
+def add_aws_options(parser: Parser, *, project: bool = True) -> None:
+    """Add --profile, --region and, unless it stands elsewhere, --project."""
+    group = parser.add_argument_group("AWS")
+    if project:
+        add_project(group, required=False)
+    group.add_argument(
+        "--region", metavar="REGION", help="AWS region to use (default: AWS_DEFAULT_REGION, or the profile's)"
+    )
+    group.add_argument(
+        "--profile", metavar="PROFILE", help="profile of your AWS configuration (default: AWS_PROFILE, or 'default')"
+    )
+
+
+def add_output_options(parser: Parser) -> None:
+    """Add --debug and --help."""
+    group = parser.add_argument_group("output")
+    group.add_argument("--debug", action="store_true", help="show the traceback of an error, too")
+    group.add_argument("-h", "--help", action="help", help="show this help, and do nothing else")
 
 
 def connect(args: argparse.Namespace) -> Aws:

@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import cli
+from ..command_line import Example
 from ..errors import Exit
 from ..jobs import MAX_TIMEOUT_SECONDS
 from ..progress import count
 from ..project import Project
 from .instances import MAX_NODES, check_workers
-from .send import ParserWithArgs
+from .job_options import ParserWithArgs, add_model_check, add_solver
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..aws import Aws
+    from ..command_line import Parser
     from ..progress import Console
     from ..stack import Infrastructure
     from ..suites.journal import Run
@@ -50,83 +52,148 @@ class _Parser(ParserWithArgs):
         return args
 
 
-def parser() -> cli.Parser:
+def parser() -> Parser:
     """The command's arguments."""
     parser = _Parser(
         "run_benchmarks",
-        "Run your solver on many problems, and report how good it is: score table, plots, wrong answers.",
-        "  ./run_benchmarks --sample suite/\n"
-        "  ./run_benchmarks suite/ --timeout 1000 --workers 3 --name new --output runs/new --args -p\n"
-        "  ./run_benchmarks suite/ --timeout 1000 --limit 20 --setup --budget 15\n"
-        "  ./run_benchmarks --resume runs/new --retry errors\n"
-        "  ./run_benchmarks --report runs/old runs/new",
+        "Run your solver on many problems, and report how good it is.",
+        usage=[
+            "PROBLEMS --timeout SECONDS [options]",
+            "--resume DIR [options]",
+            "--report DIR [DIR ...] [options]",
+            "--sample DIR",
+        ],
+        notes="Before it begins, a run says what it costs at worst. It can be left at any time (Ctrl-C) and continued "
+        "later (--resume). Its report has wrong answers first, the competition's score table, and plots.",
+        examples=[
+            Example("write 30 small problems to try it with", "./run_benchmarks --sample suite"),
+            Example(
+                "run them on machines that are started for it and stopped afterwards",
+                "./run_benchmarks suite --timeout 60 --workers 1 --output runs/new --setup",
+            ),
+            Example(
+                "20 of your problems, for 15 US dollars at most; --stable=1 is the solver's",
+                "./run_benchmarks problems/ --timeout 1000 --limit 20 --budget 15 \\\n    --setup --args --stable=1",
+            ),
+            Example(
+                "go on with a run, and do again what ended in ERROR",
+                "./run_benchmarks --resume runs/new --retry errors",
+            ),
+            Example("compare two runs", "./run_benchmarks --report runs/old runs/new"),
+        ],
+        exit_codes={
+            0: "done, and no answer is wrong",
+            1: "an answer is wrong, or two contradict each other; or it failed, is above --budget, or you said no",
+            130: "ended by Ctrl-C; jobs go on (with --setup, machines are stopped and jobs stay on the queue)",
+        },
     )
-    parser.add_argument(
+    what = parser.add_argument_group("what to do (one of these)")
+    what.add_argument(
         "problems",
         nargs="*",
         metavar="PROBLEMS",
-        help="files (.cnf, .smt2, compressed or not), directories, s3:// prefixes, or .uri lists of these",
+        help="run the solver on these: files (.cnf, .smt2, compressed or not), directories, s3:// prefixes, or .uri "
+        "lists of any of them",
     )
-    parser.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in this directory")
-    parser.add_argument(
-        "--report", type=Path, nargs="+", metavar="DIR", help="report on runs; of two, also what was gained and lost"
+    what.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in this directory")
+    what.add_argument(
+        "--report",
+        type=Path,
+        nargs="+",
+        metavar="DIR",
+        help="report on the runs in these directories; on two, also what was gained and lost",
     )
-    parser.add_argument(
-        "--sample", type=Path, metavar="DIR", help="write 30 small problems with known answers into a directory"
+    what.add_argument(
+        "--sample", type=Path, metavar="DIR", help="write 30 small problems with known answers into this directory"
     )
-    run = parser.add_argument_group("a run")
-    run.add_argument(
+    _add_run_options(parser)
+    _add_money_options(parser)
+    results = parser.add_argument_group("results")
+    results.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help=f"where to keep the run, or the report (default: a new directory in {RUNS}/; of a single run, the "
+        "report goes to that run's)",
+    )
+    results.add_argument(
+        "--retry",
+        choices=("errors",),
+        help="with --resume: send jobs again that ended in ERROR (default: only what was never sent)",
+    )
+    results.add_argument(
+        "--format",
+        choices=("benchexec",),
+        help="with --report: write files for BenchExec's table-generator, too (default: none)",
+    )
+    cli.add_aws_options(parser)
+    cli.add_output_options(parser)
+    return parser
+
+
+def _add_run_options(parser: Parser) -> None:
+    """What a new run is like: what the solver gets, which problems are taken, what is right."""
+    group = parser.add_argument_group("a new run")
+    group.add_argument(
         "--timeout",
         type=cli.whole_number(1, MAX_TIMEOUT_SECONDS),
-        metavar="S",
-        help="seconds of wall-clock time that the solver gets for each problem (competitions: 1000)",
+        metavar="SECONDS",
+        help=f"wall-clock time that the solver gets for each problem, in seconds, {MAX_TIMEOUT_SECONDS} at most; "
+        "competitions give 1000 (required)",
     )
-    run.add_argument(
+    group.add_argument(
         "--workers",
         type=cli.whole_number(0, MAX_NODES),
         default=0,
         metavar="NUM_WORKERS",
-        help="how many workers each job gets beside its leader (default: %(default)s)",
+        help="how many workers each job gets beside its leader; parallel track: 0 (default: %(default)s)",
     )
-    run.add_argument("--name", metavar="LABEL", help="what to call the run in reports (default: its directory's name)")
-    run.add_argument("--solver", default="", metavar="NAME", help="the solver's name, for an image that holds several")
-    run.add_argument(
-        "--args", metavar="ARGS", nargs="*", help="arguments for the solver, up to the next option of this command"
+    group.add_argument(
+        "--limit",
+        type=cli.whole_number(1),
+        metavar="NUMBER",
+        help="take only so many problems, evenly spread (default: all)",
     )
-    run.add_argument("--language", default="", help="the formulas' language, as DIMACS (default: by suffix)")
-    run.add_argument("--check-models", choices=("on", "off"), default="on", help="as in send_message (default: on)")
-    run.add_argument(
-        "--limit", type=cli.whole_number(1), metavar="K", help="take only K of the problems, evenly spread"
+    group.add_argument(
+        "--language", default="", help="the problems' language, as DIMACS or SMTLIB2 (default: by each file's suffix)"
     )
-    run.add_argument(
+    add_solver(group, "--solver")
+    add_model_check(group)
+    group.add_argument(
+        "--name", metavar="LABEL", help="what reports call the run (default: what its directory is called)"
+    )
+    group.add_argument(
         "--expected",
         type=Path,
         metavar="CSV",
-        help="what is right: columns problem,verdict, or GBD's (default: expected.csv in the problems' directory)",
+        help="the right answers, in columns problem,verdict, or GBD's hash,result (default: expected.csv in the "
+        "problems' directory)",
     )
-    run.add_argument("--output", type=Path, metavar="DIR", help="where the run, or the report, is kept")
-    run.add_argument("--retry", choices=("errors",), help="with --resume: send jobs again that ended in ERROR")
-    parser.add_argument(
-        "--format", choices=("benchexec",), help="with --report: also write what BenchExec's table-generator reads"
+
+
+def _add_money_options(parser: Parser) -> None:
+    group = parser.add_argument_group("machines and money")
+    group.add_argument(
+        "--setup",
+        action="store_true",
+        help="start the machines, and stop them when the run ends, also by Ctrl-C or a failure (default: use those "
+        "that are running)",
     )
-    money = parser.add_argument_group("machines and money")
-    money.add_argument("--yes", action="store_true", help="don't ask before money is spent")
-    money.add_argument(
-        "--budget", type=_dollars, default=0.0, metavar="USD", help="refuse to cost more than that at worst"
-    )
-    money.add_argument(
-        "--setup", action="store_true", help="start the machines, and stop them at the end, however that comes"
-    )
-    money.add_argument(
+    group.add_argument(
         "--leaders",
         type=cli.whole_number(1, MAX_NODES),
         default=1,
-        metavar="K",
-        help="with --setup: leaders that share the problems (parallel track; default: %(default)s)",
+        metavar="NUM_LEADERS",
+        help="with --setup: how many leaders to run, which share the queue; parallel track only (default: %(default)s)",
     )
-    cli.add_project(parser, required=False)
-    cli.add_aws_options(parser)
-    return parser
+    group.add_argument(
+        "--budget",
+        type=_dollars,
+        default=0.0,
+        metavar="USD",
+        help="refuse to cost more than so many US dollars at worst, and end when so many are spent (default: no limit)",
+    )
+    group.add_argument("--yes", action="store_true", help="don't ask before money is spent")
 
 
 def _dollars(text: str) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .. import cli, plan, stack, storage
 from ..aws import together
 from ..causes import advice
+from ..command_line import Example, Parser
 from ..errors import Exit, SatcompError
 from ..progress import duration
 from ..project import TEST_PROBLEM
@@ -16,6 +17,7 @@ from ..tracks import TRACKS
 
 if TYPE_CHECKING:
     import argparse
+    from argparse import _ArgumentGroup as Group
 
     from ..aws import Aws
     from ..progress import Console
@@ -27,26 +29,51 @@ TIMEOUT = "30m"
 """Creating takes 3 to 5 minutes; the file system's mount targets take longest."""
 
 
-def parser() -> cli.Parser:
+def parser() -> Parser:
     """The command's arguments."""
-    parser = cli.Parser(
+    parser = Parser(
         "create-solver-infrastructure",
-        "Create a project's infrastructure in AWS. It costs nothing per hour until machines are started.",
-        "  ./create-solver-infrastructure --project my-solver --solver-type cloud\n"
-        "  ./create-solver-infrastructure --project team/solver_1 --solver-type parallel --region eu-central-1",
+        "Create a project's infrastructure in AWS: all that its machines will need.",
+        usage=["--project PROJECT_NAME\n--solver-type {cloud,parallel} [options]"],
+        notes="It costs nothing per hour until you start machines (./update_instances). An account has one project "
+        "per region.",
+        examples=[
+            Example(
+                "for the cloud track: a leader and as many workers as you like",
+                "./create-solver-infrastructure --project my-solver --solver-type cloud",
+            ),
+            Example(
+                "only see what would be created, in Frankfurt, and what it would cost",
+                "./create-solver-infrastructure --project team/solver_1 \\\n"
+                "    --solver-type parallel --region eu-central-1 --dry-run",
+            ),
+        ],
+        exit_codes={
+            0: "the infrastructure is there and complete (or was already); with --dry-run, it was shown",
+            1: "it could not be created, or was not complete within --timeout",
+            130: "ended by Ctrl-C; AWS goes on with what was begun",
+        },
     )
-    cli.add_project(parser, required=True)
-    add_track(parser)
-    parser.add_argument("--dry-run", action="store_true", help="show what would be created and its cost, then stop")
-    cli.add_timeout(parser, TIMEOUT)
-    cli.add_aws_options(parser)
+    what = parser.add_argument_group("what to create")
+    cli.add_project(
+        what,
+        required=True,
+        text="the project's name, which you choose: a letter, then lowercase letters, digits, '-', '_' and '/'",
+    )
+    add_track(what)
+    what.add_argument("--dry-run", action="store_true", help="show what would be created and its cost, then stop")
+    cli.add_timeout(parser.add_argument_group("waiting"), TIMEOUT)
+    cli.add_aws_options(parser, project=False)
+    cli.add_output_options(parser)
     return parser
 
 
-def add_track(parser: argparse.ArgumentParser) -> None:
+def add_track(group: Group) -> None:
     """Add --solver-type."""
     machines = "; ".join(f"{track.name}: {track.instance_type}, {track.vcpus} vCPU" for track in TRACKS.values())
-    parser.add_argument("--solver-type", required=True, choices=TRACKS, help=f"the track ({machines})")
+    group.add_argument(
+        "--solver-type", required=True, choices=TRACKS, help=f"the track, which says what a machine is ({machines})"
+    )
 
 
 def run(args: argparse.Namespace, console: Console) -> Exit:

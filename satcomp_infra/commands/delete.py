@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .. import cli, images, leftovers, stack, storage
 from ..causes import advice
+from ..command_line import Example, Parser
 from ..errors import Exit, SatcompError, UsageError
 from ..finding import absent, elsewhere
 from ..fleet import Cluster
@@ -26,18 +27,34 @@ if TYPE_CHECKING:
 TIMEOUT = "30m"
 
 
-def parser() -> cli.Parser:
+def parser() -> Parser:
     """The command's arguments."""
-    parser = cli.Parser(
+    parser = Parser(
         "delete-solver-infrastructure",
-        "Remove a project from AWS: its machines, bucket with all files, images, queues and the rest. Nothing is kept.",
-        "  ./delete-solver-infrastructure --project my-solver\n"
-        "  ./delete-solver-infrastructure --project team/solver_1 --yes",
+        "Remove a project from AWS, with everything that is stored in it.",
+        usage=["--project PROJECT_NAME [options]"],
+        notes="Its machines are stopped; its bucket with all files and results, its images, queues and all the rest "
+        "are deleted. Nothing is kept. You are asked for the project's name first.",
+        examples=[
+            Example("remove a project, after asking", "./delete-solver-infrastructure --project my-solver"),
+            Example(
+                "the same in a script, where nobody can be asked",
+                "./delete-solver-infrastructure --project team/solver_1 --yes",
+            ),
+        ],
+        exit_codes={
+            0: "nothing of the project is left in this region (or never was there)",
+            1: "something is left, or not deleted within --timeout; the project is in another region; or the name that "
+            "you typed to confirm was not its own",
+            130: "ended by Ctrl-C; what is deleted is gone, and AWS goes on with what was begun",
+        },
     )
-    cli.add_project(parser, required=True)
-    parser.add_argument("--yes", action="store_true", help="don't ask for the project's name to confirm")
-    cli.add_timeout(parser, TIMEOUT)
-    cli.add_aws_options(parser)
+    what = parser.add_argument_group("what to delete")
+    cli.add_project(what, required=True)
+    what.add_argument("--yes", action="store_true", help="don't ask for the project's name")
+    cli.add_timeout(parser.add_argument_group("waiting"), TIMEOUT)
+    cli.add_aws_options(parser, project=False)
+    cli.add_output_options(parser)
     return parser
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .. import automatic_stop, cli
 from ..cluster_setup import ClusterSetup
+from ..command_line import Example, Parser
 from ..errors import Exit, UsageError
 from ..finding import find
 from ..fleet import Cluster
@@ -25,7 +26,7 @@ STOP_AFTER = "8h"
 MAX_NODES = 1000
 
 
-class _Parser(cli.Parser):
+class _Parser(Parser):
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
         args = super().parse(argv)
         for name in ("workers", "leaders"):
@@ -34,47 +35,71 @@ class _Parser(cli.Parser):
         return args
 
 
-def parser() -> cli.Parser:
+def parser() -> Parser:
     """The command's arguments."""
     parser = _Parser(
         "update_instances",
-        "Start the machines of the cluster (a leader, and workers on the cloud track), or stop them all.",
-        "  ./update_instances --option setup --workers 2\n"
-        "  ./update_instances --option setup --leaders 4 --stop-after 12h      (parallel track)\n"
-        "  ./update_instances --option shutdown",
+        "Start the cluster's machines, or stop them all.",
+        usage=["--option setup --workers NUM_WORKERS [options]", "--option shutdown [options]"],
+        notes="Machines cost money from setup until shutdown has ended (docs/costs.md); setup says how much before it "
+        "starts any. Type it again with another number to change how many run.",
+        examples=[
+            Example(
+                "start a leader and two workers (cloud track)",
+                "./update_instances --option setup --workers 2",
+            ),
+            Example(
+                "start four leaders that share the queue, for half a day (parallel track)",
+                "./update_instances --option setup --leaders 4 --stop-after 12h",
+            ),
+            Example("stop all machines", "./update_instances --option shutdown"),
+        ],
+        exit_codes={
+            0: "all machines run and are ready (with --no-wait: AWS was asked for them), or all are gone",
+            1: "they could not be started or stopped, or not within --timeout; the message says what is running",
+            130: "ended by Ctrl-C; the message says what is running, and what it costs",
+        },
     )
-    parser.add_argument(
-        "--option", required=True, choices=["setup", "shutdown"], help="setup: start machines; shutdown: stop them all"
+    what = parser.add_argument_group("what to do")
+    what.add_argument(
+        "--option",
+        required=True,
+        choices=["setup", "shutdown"],
+        help="setup: start machines; shutdown: stop all of them",
     )
-    setup = parser.add_argument_group("setup")
-    setup.add_argument(
+    machines = parser.add_argument_group("machines and money (setup)")
+    machines.add_argument(
         "--workers",
         type=cli.whole_number(0, MAX_NODES),
         metavar="NUM_WORKERS",
-        help="how many workers to start beside the leader (cloud track; the parallel track has none)",
+        help=f"how many workers to run beside the leader, {MAX_NODES} at most (required on the cloud track; the "
+        "parallel track has none)",
     )
-    setup.add_argument(
+    machines.add_argument(
         "--leaders",
         type=cli.whole_number(1, MAX_NODES),
-        metavar="K",
-        help="how many leaders to start, which share the queue (parallel track; the cloud track has one)",
+        metavar="NUM_LEADERS",
+        help="how many leaders to run, which share the queue; parallel track only (default: 1)",
     )
-    setup.add_argument(
+    machines.add_argument(
         "--stop-after",
         type=lambda text: None if text == "never" else cli.time_span(text),
         default=STOP_AFTER,
         metavar="TIME",
-        help="stop all machines after that time by themselves: as 30m or 8h, or never (default: %(default)s)",
+        help="let all machines stop by themselves after this time, as 30m or 8h, or 'never' (default: %(default)s)",
     )
-    setup.add_argument("--no-wait", action="store_true", help="return as soon as AWS has been asked for the machines")
-    setup.add_argument(
+    waiting = parser.add_argument_group("waiting")
+    cli.add_timeout(waiting, TIMEOUT, "then setup goes back to what ran before")
+    waiting.add_argument(
+        "--no-wait", action="store_true", help="with setup: end as soon as AWS has been asked for the machines"
+    )
+    waiting.add_argument(
         "--keep-on-failure",
         action="store_true",
-        help="where the cluster can't be completed, let run what runs (default: back to what was there before)",
+        help="with setup: where not all machines can run, keep those that do, instead of going back",
     )
-    cli.add_timeout(parser, TIMEOUT)
-    cli.add_project(parser, required=False)
     cli.add_aws_options(parser)
+    cli.add_output_options(parser)
     return parser
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .. import cli, images, solver_images
 from ..aws import together
+from ..command_line import Example, Parser
 from ..engine import Engine
 from ..errors import Exit, SatcompError
 from ..finding import find
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 ROLES = ("leader", "worker")
 
 
-class _Parser(cli.Parser):
+class _Parser(Parser):
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
         args = super().parse(argv)
         if not args.leader and not args.worker:
@@ -35,21 +36,45 @@ class _Parser(cli.Parser):
         return args
 
 
-def parser() -> cli.Parser:
+def parser() -> Parser:
     """The command's arguments."""
     parser = _Parser(
         "push-ecr",
-        "Push your solver's images, which the Docker engine of this machine has, into the project's repository.",
-        "  ./push-ecr --project my-solver --leader my-solver:leader --worker my-solver:worker\n"
-        "  ./push-ecr --project my-solver --leader my-solver:leader --restart",
+        "Push your solver's images from this machine into the project's repository.",
+        usage=["[--leader LEADER_IMAGE] [--worker WORKER_IMAGE] [options]"],
+        notes="At least one image must be named. Each is checked first: whether it is for linux/amd64, and whether it "
+        "holds what a node runs (docs/solver-images.md).",
+        examples=[
+            Example(
+                "both images, for the cloud track",
+                "./push-ecr --leader my-solver:leader --worker my-solver:worker",
+            ),
+            Example(
+                "a new leader, which nodes that are running take at once",
+                "./push-ecr --project my-solver --leader my-solver:leader --restart",
+            ),
+        ],
+        exit_codes={
+            0: "the repository has the images (or had them already)",
+            1: "an image is not there or can't work, or it could not be pushed",
+            130: "ended by Ctrl-C; what has arrived isn't sent again",
+        },
     )
-    cli.add_project(parser, required=False)
-    parser.add_argument("--leader", metavar="LEADER_IMAGE", help="the leader's image: its local name, id or digest")
-    parser.add_argument("--worker", metavar="WORKER_IMAGE", help="the workers' image (cloud track)")
-    parser.add_argument(
-        "--restart", action="store_true", help="let nodes that run start again with the new image; no job is lost"
+    what = parser.add_argument_group("what to push")
+    what.add_argument(
+        "--leader",
+        metavar="LEADER_IMAGE",
+        help="the leader's image, as the Docker engine of this machine knows it: name, id or digest",
+    )
+    what.add_argument("--worker", metavar="WORKER_IMAGE", help="the workers' image, likewise (cloud track only)")
+    nodes = parser.add_argument_group("nodes that are running")
+    nodes.add_argument(
+        "--restart",
+        action="store_true",
+        help="let them start again with the new image; jobs that are being solved go back to the queue",
     )
     cli.add_aws_options(parser)
+    cli.add_output_options(parser)
     return parser
 
 

@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING
 
 from .. import cli, job_queue, storage
 from ..aws import together
+from ..command_line import Example
 from ..errors import Exit, UsageError
 from ..finding import find
 from ..fleet import Cluster
 from ..jobs import DEFAULT_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS, Job, S3Uri, Verdict, result_prefix
 from .instances import MAX_NODES, check_workers
+from .job_options import ParserWithArgs, add_model_check, add_solver
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
 
     from ..aws import Aws
+    from ..command_line import Parser
     from ..fleet import Fleet
     from ..jobs import Result
     from ..progress import Console
@@ -28,94 +30,73 @@ _GAP = re.compile(rb"\[\d+ bytes left out here\]\r?")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
 
-class ParserWithArgs(cli.Parser):
-    """Takes the solver's own arguments out before the rest is read: they may look like anything.
-
-    They are what stands behind --args, up to the next option of this command; behind a lone `--`, all that follows.
-    """
-
-    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
-        """Read the command line; the solver's arguments become `args`."""
-        own: list[str] = []
-        for_solver: list[str] = []
-        options = {"--help", *(option for action in self._actions for option in action.option_strings)} - {"-h"}
-        target = own
-        for position, word in enumerate(argv):
-            if word == "--" and target is for_solver:
-                for_solver += argv[position + 1 :]
-                break
-            name, _, value = word.partition("=")
-            if name == "--args":
-                target = for_solver
-                if "=" in word:  # --args=WORD: this word alone
-                    for_solver.append(value)
-                    target = own
-            elif target is for_solver and name in options:
-                target = own
-                own.append(word)
-            else:
-                target.append(word)
-        args = super().parse(own)
-        args.args = for_solver
-        return args
-
-
-def parser() -> cli.Parser:
+def parser() -> Parser:
     """The command's arguments."""
     parser = ParserWithArgs(
         "send_message",
-        "Submit a problem to the cluster as a job; the leader solves it when its turn comes.",
-        "  ./send_message --location s3://BUCKET/test.cnf --workers 1 --await-response\n"
-        "  ./send_message --location s3://BUCKET/hard.cnf.xz --workers 3 --timeout 1000 --args -p --seed=7\n"
-        "  ./send_message --location s3://BUCKET/test.cnf --workers 0 --args -p -- --timeout 5",
+        "Send a problem to the cluster as a job, and wait for its result if you like.",
+        usage=["--location S3_LOCATION --workers NUM_WORKERS [options]"],
+        notes="The job waits on the queue until a leader takes it. Its result will be the object "
+        "results/JOB_ID/result.json in the project's bucket.",
+        examples=[
+            Example(
+                "send a problem, and wait for the result",
+                "./send_message --location s3://BUCKET/test.cnf --workers 1 --await-response",
+            ),
+            Example(
+                "give the solver 1000 seconds, and arguments of its own",
+                "./send_message --location s3://BUCKET/hard.cnf.xz --workers 3 \\\n"
+                "    --timeout 1000 --await-response --args -p --seed=7",
+            ),
+            Example(
+                "arguments for the solver that look like options of this command",
+                "./send_message --location s3://BUCKET/test.cnf --workers 0 \\\n    --args -p -- --timeout 5",
+            ),
+        ],
+        exit_codes={
+            0: "the job was sent; with --await-response, its result is SAT, UNSAT, UNKNOWN or TIMEOUT",
+            1: "it could not be sent; with --await-response, its result is ERROR, or none can come any more",
+            130: "ended by Ctrl-C; a job that was sent goes on",
+        },
     )
-    parser.add_argument(
+    problem = parser.add_argument_group("the problem")
+    problem.add_argument(
         "--location",
         required=True,
         type=cli.argument(S3Uri.parse),
         metavar="S3_LOCATION",
-        help="the problem, s3://BUCKET/KEY; .gz, .bz2, .xz and .zst are decompressed for the solver",
+        help="its address, s3://BUCKET/KEY; .gz, .bz2, .xz and .zst are decompressed for the solver",
     )
-    parser.add_argument(
+    problem.add_argument(
+        "--format",
+        default="",
+        metavar="FORMAT",
+        help="its language, as DIMACS or SMTLIB2 (default: by the file's suffix)",
+    )
+    solver = parser.add_argument_group("the solver")
+    solver.add_argument(
         "--workers",
         required=True,
         type=cli.whole_number(0, MAX_NODES),
         metavar="NUM_WORKERS",
-        help="how many workers the job gets beside the leader; it waits until so many are ready",
+        help="how many workers the job gets beside its leader; it waits until so many run; parallel track: 0",
     )
-    parser.add_argument(
+    solver.add_argument(
         "--timeout",
         type=cli.whole_number(1, MAX_TIMEOUT_SECONDS),
         default=DEFAULT_TIMEOUT_SECONDS,
-        metavar="S",
-        help="seconds of wall-clock time that the solver gets (default: %(default)s)",
+        metavar="SECONDS",
+        help=f"wall-clock time that the solver gets, in seconds, {MAX_TIMEOUT_SECONDS} at most (default: %(default)s)",
     )
-    parser.add_argument("--name", default="", help="the solver's name, for an image that holds several solvers")
-    parser.add_argument(
-        "--format", default="", metavar="FORMAT", help="the formula's language, for example DIMACS or SMTLIB2"
-    )
-    parser.add_argument(
-        "--args",
-        metavar="ARGS",
-        nargs="*",
-        help="arguments for the solver, up to the next option of this command; behind '--', all the rest",
-    )
-    parser.add_argument(
-        "--check-models",
-        choices=("on", "off"),
-        default="on",
-        help="whether the leader checks the solver's model against the formula; a wrong one is an ERROR (default: on)",
-    )
-    parser.add_argument(
-        "--await-response",
-        action="store_true",
-        help="wait for the job's result and print it (exit code 1: ERROR)",
-    )
-    parser.add_argument(
+    add_solver(solver, "--name")
+    result = parser.add_argument_group("the result")
+    result.add_argument("--await-response", action="store_true", help="wait for the job's result, and print it")
+    result.add_argument(
         "--show-model", action="store_true", help="with --await-response: print the model, too, as the solver did"
     )
-    cli.add_project(parser, required=False)
+    add_model_check(result)
     cli.add_aws_options(parser)
+    cli.add_output_options(parser)
     return parser
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .. import cli, node_logs, screen
+from ..command_line import Example, Parser
 from ..errors import Exit, SatcompError
 from ..finding import find
 from ..status import look
@@ -22,7 +23,7 @@ WATCH_SECONDS = 3.0
 """Between two screens: each is about 15 calls, which cost nothing."""
 
 
-class _Parser(cli.Parser):
+class _Parser(Parser):
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
         args = super().parse(argv)
         if not args.logs and (args.follow or args.since is not None):
@@ -32,37 +33,46 @@ class _Parser(cli.Parser):
         return args
 
 
-def parser() -> cli.Parser:
+def parser() -> Parser:
     """The command's arguments."""
     parser = _Parser(
         "show_status",
-        "Show how the project is: machines, nodes, queues, costs, and what is wrong (exit code 1: something is).",
-        "  ./show_status\n"
-        "  ./show_status --watch\n"
-        "  ./show_status --logs worker --since 1h\n"
-        "  ./show_status --logs leader --follow",
+        "Show how the project is: machines, nodes, queues, costs, and what is wrong.",
+        usage=["[options]", "--logs {leader,worker} [--follow] [--since TIME] [options]"],
+        notes="It only looks, and that costs nothing. All that can be wrong, and what to do, is in "
+        "docs/troubleshooting.md.",
+        examples=[
+            Example("look once: is anything wrong, does anything cost money?", "./show_status"),
+            Example("look again every three seconds, until Ctrl-C", "./show_status --watch"),
+            Example("see your solver at work", "./show_status --logs leader --follow"),
+            Example("what the workers printed in the last hour", "./show_status --logs worker --since 1h"),
+        ],
+        exit_codes={
+            0: "all is well; with --watch or --logs: it was shown, whatever it says",
+            1: "something is wrong, or AWS couldn't be asked",
+            130: "ended by Ctrl-C (0 with --watch or --follow, which end like that)",
+        },
     )
-    parser.add_argument(
+    what = parser.add_argument_group("what to show")
+    what.add_argument(
         "--watch",
         nargs="?",
         type=cli.time_span,
         const=WATCH_SECONDS,
         metavar="TIME",
-        help="show it again every few seconds (default: 3s), until Ctrl-C",
+        help=f"show it again every so often, as 10s or 1m, until Ctrl-C (default: {WATCH_SECONDS:.0f}s)",
     )
-    parser.add_argument("--json", action="store_true", help="print it as a JSON object, for programs")
-    parser.add_argument(
-        "--logs", choices=["leader", "worker"], help="print what the nodes of this role printed, merged by time"
+    what.add_argument("--json", action="store_true", help="print it as a JSON object, for programs")
+    what.add_argument(
+        "--logs", choices=["leader", "worker"], help="print what the nodes of this role have printed, in order of time"
     )
-    parser.add_argument("--follow", action="store_true", help="with --logs: go on with what they print, until Ctrl-C")
-    parser.add_argument(
-        "--since",
-        type=cli.time_span,
-        metavar="TIME",
-        help="with --logs: how far back, as 90s, 15m or 8h (default: 10m)",
+    logs = parser.add_argument_group("what nodes print (with --logs)")
+    logs.add_argument("--follow", action="store_true", help="go on with what they print, until Ctrl-C")
+    logs.add_argument(
+        "--since", type=cli.time_span, metavar="TIME", help="how far to go back, as 90s, 15m or 8h (default: 10m)"
     )
-    cli.add_project(parser, required=False)
     cli.add_aws_options(parser)
+    cli.add_output_options(parser)
     return parser
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .. import cli, stack, template
 from ..causes import advice
+from ..command_line import Example, Parser
 from ..errors import Exit, SatcompError
 from ..finding import find
 from ..fleet import Cluster
@@ -24,19 +25,37 @@ if TYPE_CHECKING:
     from ..tracks import Track
 
 
-def parser() -> cli.Parser:
+def parser() -> Parser:
     """The command's arguments."""
-    parser = cli.Parser(
+    parser = Parser(
         "update-solver-infrastructure",
-        "Switch a project's infrastructure to the other track. No machine may run meanwhile.",
-        "  ./update-solver-infrastructure --project my-solver --solver-type parallel\n"
-        "  ./update-solver-infrastructure --project my-solver --solver-type cloud",
+        "Switch a project's infrastructure to the other track.",
+        usage=["--project PROJECT_NAME\n--solver-type {cloud,parallel} [options]"],
+        notes="No machine may be running meanwhile: stop them first (./update_instances --option shutdown). Files and "
+        "images stay.",
+        examples=[
+            Example(
+                "switch to the parallel track: single machines of 64 vCPU",
+                "./update-solver-infrastructure --project my-solver --solver-type parallel",
+            ),
+            Example(
+                "only see what a switch to the cloud track would change",
+                "./update-solver-infrastructure --project my-solver \\\n    --solver-type cloud --dry-run",
+            ),
+        ],
+        exit_codes={
+            0: "the project is set up for that track (or was already); with --dry-run, it was shown",
+            1: "it could not be switched, or not within --timeout; machines that are running are a reason",
+            130: "ended by Ctrl-C; AWS goes on with what was begun",
+        },
     )
-    cli.add_project(parser, required=True)
-    add_track(parser)
-    parser.add_argument("--dry-run", action="store_true", help="show what would be changed, then stop")
-    cli.add_timeout(parser, TIMEOUT)
-    cli.add_aws_options(parser)
+    what = parser.add_argument_group("what to change")
+    cli.add_project(what, required=True)
+    add_track(what)
+    what.add_argument("--dry-run", action="store_true", help="show what would be changed, then stop")
+    cli.add_timeout(parser.add_argument_group("waiting"), TIMEOUT)
+    cli.add_aws_options(parser, project=False)
+    cli.add_output_options(parser)
     return parser
 
 

@@ -8,12 +8,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import cli
-from ..cli import whole_number
 from ..errors import Exit, SatcompError, UsageError
 from ..progress import count, duration
 from ..suites.formulas import factoring
 from ..tracks import CLOUD, PARALLEL, TRACKS
+from .rehearsal_options import parser
 
 if TYPE_CHECKING:
     import argparse
@@ -24,80 +23,13 @@ if TYPE_CHECKING:
     from .cloud import LocalCloud
     from .walkthrough import Problem, Walkthrough
 
+__all__ = ["parser", "run"]
+
 # The first is 32749 x 32719, the second prime: what takes a solver a second or so.
 SATISFIABLE = 1071514531
 UNSATISFIABLE = 100000007
-DEFAULT_WORKERS = 2
-MAX_WORKERS = 16
-DEFAULT_TIMEOUT_SECONDS = 60
 SUITE_PROBLEMS = 6
 """Of the sample suite's 30: one of each family, and two."""
-DEFAULT_MEMORY = 512
-"""MiB: enough for the problems that are to be solved, and soon full."""
-
-
-def parser() -> cli.Parser:
-    """The command's arguments."""
-    parser = cli.Parser(
-        "rehearse",
-        "Run the whole walkthrough on this machine: a local cloud in AWS's place, a real solver, nothing to pay.",
-        "  ./rehearse\n"
-        "  ./rehearse --track cloud --workers 3 --problem my.cnf\n"
-        "  ./rehearse --solver my-solver/      (holds 'solver'; for the cloud track 'worker' and 'cleanup', too)\n"
-        "  ./rehearse --images my-solver:leader --worker-image my-solver:worker\n"
-        "  ./rehearse --track none --keep      (just the local cloud, to type the commands by hand)",
-    )
-    parser.add_argument(
-        "--track", choices=[*TRACKS, "both", "none"], default="both", help="what to rehearse (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--workers",
-        type=whole_number(1, MAX_WORKERS),
-        default=DEFAULT_WORKERS,
-        metavar="NUM_WORKERS",
-        help="workers on the cloud track (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--solver",
-        type=Path,
-        metavar="DIR",
-        help="run the scripts in DIR instead of the sample solver, a Kissat portfolio",
-    )
-    parser.add_argument(
-        "--images",
-        metavar="LEADER_IMAGE",
-        help="try out this local image of a leader, in containers: what the competition checks, before it costs money",
-    )
-    parser.add_argument(
-        "--worker-image", metavar="WORKER_IMAGE", help="with --images, on the cloud track: the workers' image"
-    )
-    parser.add_argument(
-        "--memory",
-        type=whole_number(128),
-        default=DEFAULT_MEMORY,
-        metavar="MIB",
-        help="with --images: each container's memory, which one problem is too large for (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--problem",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="solve this problem instead of the two built-in ones; may be given more than once",
-    )
-    parser.add_argument(
-        "--timeout",
-        type=whole_number(1),
-        default=DEFAULT_TIMEOUT_SECONDS,
-        metavar="S",
-        help="seconds that the solver gets for a problem (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--keep", action="store_true", help="leave the local cloud up until Ctrl-C, to type commands by hand"
-    )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    return parser
 
 
 def run(args: argparse.Namespace, console: Console) -> Exit:
