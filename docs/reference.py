@@ -95,6 +95,18 @@ What all commands have in common:
 - Results go to the standard output; progress, notes and errors to the standard error.
 - The exit code is 0 where all is well, 1 where something failed, 2 where the command can't be done as it was typed, and
   130 after Ctrl-C. What that means of each command is on its page.
+
+## Tab completion
+
+In the project's folder, type this once in each bash or zsh (or put it into `~/.bashrc` or `~/.zshrc`, with the whole
+path):
+
+```sh
+source completion.sh
+```
+
+Then Tab completes options and their choices, files and directories, the names of regions and profiles, and those of the
+images that Docker has on this machine. AWS is not asked for anything.
 """
 
 

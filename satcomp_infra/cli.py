@@ -130,6 +130,10 @@ def main(module: str, argv: Sequence[str] | None = None, console: Console | None
     try:
         command = cast("Command", importlib.import_module(f"satcomp_infra.{module}"))
         parser = command.parser()
+        if "_ARGCOMPLETE" in os.environ:  # the shell asks what can stand where Tab was pressed
+            from .completion import complete
+
+            complete(parser)
         args = parser.parse(sys.argv[1:] if argv is None else argv)
         try:
             return command.run(args, console)

@@ -41,7 +41,7 @@ def test_help_is_shown_and_loads_nothing_that_is_slow(command: str) -> None:
     assert shown.stdout.startswith(f"usage: ./{command} ")
     names = {line.rpartition("|")[2].strip().partition(".")[0] for line in shown.stderr.splitlines()}
     assert "argparse" in names
-    assert not names & {"boto3", "botocore", "docker", "jinja2", "matplotlib", "moto", "rich"}
+    assert not names & {"argcomplete", "boto3", "botocore", "docker", "jinja2", "matplotlib", "moto", "rich"}
 
 
 @pytest.mark.parametrize(
