@@ -8,8 +8,8 @@ from pathlib import Path
 from docs import module_map, parts, picture, reference
 from satcomp_infra import prices, template
 from satcomp_infra.known_causes import KNOWN, Cause
+from satcomp_infra.layout import COPIED
 from satcomp_infra.project import Project
-from satcomp_infra.screen import COMMANDS
 from satcomp_infra.tracks import CLOUD, PARALLEL, Track
 
 DOCS = Path(__file__).parent
@@ -106,7 +106,7 @@ def _named(text: str) -> str:
 
 
 def _line(line: str) -> str:
-    return f"`{line}`" if line.startswith(COMMANDS) else line
+    return f"`{line}`" if line.startswith(COPIED) else line
 
 
 def _template(track: Track) -> dict[str, object]:

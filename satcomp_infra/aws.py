@@ -233,7 +233,7 @@ def in_words(error: BotoCoreError | ClientError) -> SatcompError:
     if isinstance(error, aws.ClientError):
         return _refusal_in_words(error)
     if isinstance(error, aws.ProfileNotFound):
-        return SatcompError(f"{error}.", "List the profiles that there are with: aws configure list-profiles")
+        return SatcompError(f"{error}.", "List the profiles that there are with:\naws configure list-profiles")
     if isinstance(error, aws.NoCredentialsError | aws.PartialCredentialsError | aws.CredentialRetrievalError):
         return SatcompError(
             f"No usable AWS credentials were found ({str(error).rstrip('.')}).",
@@ -262,7 +262,7 @@ def _refusal_in_words(error: ClientError) -> SatcompError:
     if code == "SignatureDoesNotMatch":
         return SatcompError(
             "AWS doesn't accept your credentials: the secret key doesn't belong to the access key.",
-            "Copy both again from where you got them: aws configure",
+            "Copy both again from where you got them:\naws configure",
         )
     if code in _REFUSED:
         return SatcompError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .layout import encodable
 from .progress import megabytes
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Bars:
                 self._console.say(f"{megabytes(sent)} of {megabytes(of)} sent")
             return
         if name not in self._tasks:
-            self._tasks[name] = self._drawn.add_task(name, total=total)
+            self._tasks[name] = self._drawn.add_task(encodable(name, self._drawn.console.encoding), total=total)
         self._drawn.update(self._tasks[name], completed=min(done, total), total=total)
 
     def finish(self, name: str) -> None:

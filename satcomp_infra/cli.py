@@ -144,17 +144,19 @@ def main(module: str, argv: Sequence[str] | None = None, console: Console | None
             failure = _in_words(error)
             _report(console, failure, debug=debug, prog=parser.prog)
             if failure is not error and console.when_interrupted:  # not a failure that the command itself has told of
-                console.error(console.when_interrupted)
+                console.say(console.when_interrupted)
             return failure.exit_code
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == __package__:
             raise
-        console.error(f"The Python package '{error.name}' is missing. {GET_DEPENDENCIES}")
+        console.error(f"The Python package '{error.name}' is missing.", GET_DEPENDENCIES)
         return Exit.FAILURE
     except KeyboardInterrupt:
         if debug:
             traceback.print_exc()
-        console.error(f"Stopped by Ctrl-C. {console.when_interrupted}".strip())
+        if console.interactive:
+            console.say()  # the terminal has shown it as ^C
+        console.error("Stopped by Ctrl-C.", console.when_interrupted)
         return Exit.INTERRUPTED
 
 
@@ -193,4 +195,5 @@ def _in_words(error: Exception) -> SatcompError:
 def _report(console: Console, error: SatcompError, *, debug: bool, prog: str) -> None:
     if debug:
         traceback.print_exc()
-    console.error(f"{prog}: {error}" if isinstance(error, UsageError) else str(error))
+    message = f"{prog}: {error.message}" if isinstance(error, UsageError) else error.message
+    console.error(message, error.advice)

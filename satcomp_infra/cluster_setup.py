@@ -11,7 +11,8 @@ from .aws import together
 from .diagnosis import diagnose
 from .errors import SatcompError
 from .fleet import Cluster
-from .progress import count, duration
+from .layout import join
+from .progress import count, dollars, duration, moment
 from .project import Project
 from .starting import Size, Start, StartError
 from .stopping import SHUTDOWN, stop_all
@@ -64,8 +65,8 @@ class ClusterSetup:
         self._announce(size, before, price)
         zones = list(zip(self.infrastructure.zones, self.infrastructure.subnets, strict=True))
         self.console.when_interrupted = (
-            f"Up to {count(size.nodes, 'machine')} may be running, for {size.nodes * price:.2f} USD per hour. "
-            f"Stop them: {SHUTDOWN}"
+            f"Up to {count(size.nodes, 'machine')} may be running, for {dollars(size.nodes * price)} per hour. "
+            f"Stop them:\n{SHUTDOWN}"
         )
 
         def seen(fleet: Fleet) -> None:
@@ -77,11 +78,11 @@ class ClusterSetup:
         self._put_automatic_stop()
         start.begin()
         if not self.options.wait:
-            return f"AWS has been asked for {size}. To see how far it is: ./show_status\nTo stop: {SHUTDOWN}"
+            return f"AWS has been asked for {size}."
         failure = None
         with self.console.waiting(f"Starting {size}", total=3 * size.nodes) as wait:
             try:
-                start.follow(wait, self.options.timeout, lambda hours: f"{hours * price:.2f} USD")
+                start.follow(wait, self.options.timeout, lambda hours: dollars(hours * price))
             except StartError as error:
                 failure = error
         if failure:
@@ -89,7 +90,7 @@ class ClusterSetup:
         self.console.when_interrupted = ""
         return (
             f"{str(size)[0].upper()}{str(size)[1:]} {'runs' if size.nodes == 1 else 'run'}, after "
-            f"{duration(wait.elapsed)}, for {size.nodes * price:.2f} USD per hour.\nTo stop: {SHUTDOWN}"
+            f"{duration(wait.elapsed)}, for {dollars(size.nodes * price)} per hour."
         )
 
     def _announce(self, size: Size, before: Fleet, price: float) -> None:
@@ -101,16 +102,20 @@ class ClusterSetup:
         rows = [("machines", f"{size.nodes} of type {track.instance_type}: {each}")]
         seconds = self.options.stop_after
         if seconds is None:
-            rows.append(("cost", f"{hour:.2f} USD per hour, {24 * hour:.2f} USD a day"))
-            rows.append(("automatic stop", f"NONE (--stop-after never)! Stop them yourself: {SHUTDOWN}"))
+            rows.append(("cost", f"{dollars(hour)} per hour, {dollars(24 * hour)} a day"))
+            rows.append(("automatic stop", f"NONE (--stop-after never). Stop them yourself:\n{SHUTDOWN}"))
         else:
             at = datetime.now(UTC) + timedelta(seconds=seconds)
-            rows.append(("cost", f"{hour:.2f} USD per hour, {hour * seconds / 3600:.2f} USD until the automatic stop"))
-            rows.append(("automatic stop", f"{at.astimezone():%Y-%m-%d %H:%M} (--stop-after)"))
+            rows.append(
+                ("cost", f"{dollars(hour)} per hour, {dollars(hour * seconds / 3600)} until the automatic stop")
+            )
+            rows.append(("automatic stop", f"{moment(at)}, in {duration(seconds)} (set by --stop-after)"))
         for name, text in rows:
             self.console.say(f"  {name:<15} {text}")
-        longest = duration(self.options.timeout)
-        self.console.say(f"This takes 2 to 5 minutes in AWS (and is waited for at most {longest}).")
+        if self.options.wait:
+            self.console.say(
+                f"This takes 2 to 5 min in AWS; the command waits for at most {duration(self.options.timeout)}."
+            )
 
     def _node_price(self) -> float:
         infra = self.infrastructure
@@ -128,8 +133,8 @@ class ClusterSetup:
             others = max(used - before.instances * track.vcpus, 0)
             elsewhere = f", {others} of which other machines use" if others else ""
             raise SatcompError(
-                f"{count(size.nodes, 'node')} of {track.vcpus} vCPU are more than the account may run at once: "
-                f"{limit} vCPU{elsewhere}. There is room for {count(fit, 'node')}.",
+                f"{count(size.nodes, 'machine')} of {track.vcpus} vCPU {'is' if size.nodes == 1 else 'are'} more than "
+                f"the account may run at once: {limit} vCPU{elsewhere}. There is room for {count(fit, 'machine')}.",
                 f"Start fewer, or request {size.nodes * track.vcpus + others} vCPU or more (this takes hours to days): "
                 f"{quota.console_path(self.aws.region)}",
             )
@@ -144,9 +149,9 @@ class ClusterSetup:
     def _after(self, failure: StartError, start: Start, before: Fleet) -> SatcompError:
         """The error to end with, after going back to what was there before unless the user wants to look into it."""
         if self.options.keep:
-            advice = f"{failure.advice} " if failure.advice else ""
             return SatcompError(
-                f"{failure.message} {advice}It is left as it is (--keep-on-failure).", self.console.when_interrupted
+                failure.message,
+                join(failure.advice, "All is left as it is (--keep-on-failure).", self.console.when_interrupted),
             )
         old = Size(before.leaders.desired, before.workers.desired)
         if old.nodes == 0:
@@ -154,14 +159,14 @@ class ClusterSetup:
             try:
                 stop_all(self.cluster, self.console, self.options.timeout)
             except SatcompError as error:
-                return SatcompError(f"{failure.message} {error.message}", error.advice)
+                return SatcompError(join(failure.message, error.message), error.advice)
             automatic_stop.remove(self.aws, self.infrastructure.auto_scaling_group)
-            return SatcompError(f"{failure.message} No machine is running.", failure.advice)
+            return SatcompError(join(failure.message, "No machine is running."), failure.advice)
         with self.console.waiting(f"This can't be completed: going back to {old}") as wait:
             done = start.back(wait, self.options.timeout)
         done_or_not = f"The cluster is back at {old}" if done else f"AWS takes the cluster back to {old}"
         return SatcompError(
-            f"{failure.message} {done_or_not}, as before.", f"{failure.advice} Stop all: {SHUTDOWN}".strip()
+            join(failure.message, f"{done_or_not}, as before."), join(failure.advice, f"To stop all:\n{SHUTDOWN}")
         )
 
 
@@ -172,8 +177,8 @@ def _what_runs(fleet: Fleet, price: float) -> str:
     more = f", and {missing} more {'is' if missing == 1 else 'are'} on the way" if missing else ""
     return (
         f"{count(fleet.instances, 'machine')} {'runs' if fleet.instances == 1 else 'run'} or "
-        f"{'boots' if fleet.instances == 1 else 'boot'}{more}: {wanted * price:.2f} USD per hour. "
-        f"Stop them: {SHUTDOWN}"
+        f"{'boots' if fleet.instances == 1 else 'boot'}{more}: {dollars(wanted * price)} per hour. "
+        f"Stop them:\n{SHUTDOWN}"
     )
 
 
@@ -184,5 +189,5 @@ def _check_images(infrastructure: Infrastructure, wanted: list[str], there: set[
         names = " and ".join(f"'{tag}'" for tag in missing)
         raise SatcompError(
             f"Repository {infrastructure.repository} has no image {names}, so no node could start.",
-            f"Push what is missing: ./push-ecr --project {infrastructure.project} {options}",
+            f"Push what is missing:\n./push-ecr --project {infrastructure.project} {options}",
         )

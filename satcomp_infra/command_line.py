@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from .errors import Exit
+from .layout import lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,7 +73,8 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End with exit code 2 and one sentence."""
         text = message if message[-1:] in ".!?" else f"{message}."
-        self.exit(Exit.USAGE, f"{self.prog}: {text[0].upper()}{text[1:]} See {self.typed} --help\n")
+        said = lay_out(f"{self.prog}: {text[0].upper()}{text[1:]} See {self.typed} --help")
+        self.exit(Exit.USAGE, "".join(f"{line}\n" for line in said))
 
     def format_help(self) -> str:
         """Usage, purpose, options by group, examples, exit codes."""

@@ -167,8 +167,8 @@ class Engine:
         except (RequestException, HTTPError) as error:
             raise SatcompError(
                 f"The Docker engine broke off in the middle of the push ({error}).",
-                "Look whether it still runs: docker info. Then type the same command again; what has arrived isn't "
-                "sent again.",
+                "Look whether it still runs:\ndocker info\nThen type the same command again; what has arrived "
+                "isn't sent again.",
             ) from error
         if not digest:
             raise PushError("the engine ended the push without naming the digest of what it sent")
@@ -205,7 +205,7 @@ class Engine:
             more = f" and {len(there) - _NAMES_SHOWN} more" if len(there) > _NAMES_SHOWN else ""
             advice = f"It has {', '.join(there[:_NAMES_SHOWN])}{more}."
         else:
-            advice = "It has none at all: build yours with docker build --platform linux/amd64 -t NAME DIRECTORY"
+            advice = "It has none at all. Build yours:\ndocker build --platform linux/amd64 -t NAME DIRECTORY"
         return SatcompError(f"The Docker engine has no image '{name}'.", advice)
 
     def _ask(self, call: Callable[[], T]) -> T:
@@ -229,7 +229,7 @@ def _unreachable(words: str) -> SatcompError:
     if "Permission denied" in words:
         return SatcompError(
             "You may not use the Docker engine of this machine (permission denied on its socket).",
-            "Join its group, and log in again: sudo usermod -aG docker $USER",
+            "Join its group, and log in again:\nsudo usermod -aG docker $USER",
         )
     return SatcompError(
         f"The Docker engine can't be reached: {words.rstrip('.')}.",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from .layout import join
+
 
 class Exit(IntEnum):
     """Exit codes of every command."""
@@ -17,7 +19,8 @@ class Exit(IntEnum):
 class SatcompError(Exception):
     """An expected failure: one sentence that says what is wrong, and what to do about it.
 
-    `message` names the input or the thing that failed; `advice`, if there is any, is what to type or change. The
+    `message` names the input or the thing that failed; `advice`, if there is any, is what to type or change, each
+    command on a line of its own. The
     command line prints both and exits with `exit_code`; a traceback is shown only with --debug.
     """
 
@@ -29,7 +32,7 @@ class SatcompError(Exception):
         self.advice = advice
 
     def __str__(self) -> str:
-        return f"{self.message} {self.advice}".strip()
+        return join(self.message, self.advice)
 
 
 class UsageError(SatcompError):

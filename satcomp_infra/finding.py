@@ -26,7 +26,7 @@ def find(aws: Aws, project: Project | None) -> Infrastructure:
     if stack.state is State.BROKEN:
         raise SatcompError(
             f"The infrastructure of project '{stack.project}' is not complete ({stack.status}).",
-            f"Remove what is there: ./delete-solver-infrastructure --project {stack.project}",
+            f"Remove what is there:\n./delete-solver-infrastructure --project {stack.project}",
         )
     return Infrastructure.of(stack)
 
@@ -50,7 +50,7 @@ def absent(aws: Aws, project: Project | None, here: list[Stack]) -> SatcompError
     name = project.name if project else "PROJECT_NAME"
     return SatcompError(
         f"{message}, and none was found in the account's other regions.",
-        f"Create it: ./create-solver-infrastructure --project {name} --solver-type {{cloud,parallel}}",
+        f"Create it:\n./create-solver-infrastructure --project {name} --solver-type {{cloud,parallel}}",
     )
 
 

@@ -43,7 +43,7 @@ class Backlog:
     given_up: int
 
     def __str__(self) -> str:
-        return f"{self.waiting} on the queue, {self.taken} being solved"
+        return f"{self.waiting} waiting, {self.taken} being solved"
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,8 @@ def await_result(aws: Aws, infrastructure: Infrastructure, sent: Sent, wait: Wai
         elif wait.elapsed - silent_since > patience:
             raise SatcompError(
                 f"Job {job_id} was taken off the queue more than {duration(patience)} ago, and has no result.",
-                "Leaders of earlier years tell nothing where they fail; what they printed: ./show_status --logs leader",
+                "Leaders of earlier years tell nothing where they fail. What they printed:\n"
+                "./show_status --logs leader",
             )
         if others:  # their owners shall get them: leave the queue alone for a moment
             wait.console.sleep(_LOOK_SECONDS)

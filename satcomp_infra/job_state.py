@@ -43,9 +43,9 @@ class JobState:
         if not self._node:
             wait.update(f"Waiting for the result: {queue}")
         elif self._since is None:
-            wait.update(f"Taken by node {self._node}, which prepares it")
+            wait.update(f"The leader at {self._node} prepares it")
         else:
-            text = f"Node {self._node} is solving it"
+            text = f"The leader at {self._node} solves it"
             elapsed = max(wait.elapsed - self._since, 0)
             if wait.draw(f"{text}: {elapsed:.0f} s of at most {self._sent.job.timeout_seconds} s"):
                 wait.text = text

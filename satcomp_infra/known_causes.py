@@ -21,11 +21,6 @@ class Finding:
     fatal: bool
     lines: tuple[str, ...] = ()
 
-    @property
-    def in_a_line(self) -> str:
-        """What to do, without line breaks."""
-        return " ".join(self.advice.split("\n"))
-
 
 @dataclass(frozen=True)
 class Cause:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import prices, quota, template
 from .aws import together
+from .progress import count, dollars
 from .project import CLUSTER, NODE_MANIFEST_TABLE, TASK_END_TABLE
 from .tracks import TRACKS
 
@@ -42,11 +43,14 @@ class Plan:
 
     def __str__(self) -> str:
         names, track, cost = self.names, self.track, self.node_cost
-        quota_text = f"{self.vcpus} vCPU at once" if self.vcpus is not None else "unknown: your user may not ask for it"
+        quota_text = "unknown: your user may not ask for it"
+        if self.vcpus is not None:
+            room = count(quota.nodes(track, self.vcpus), "machine")
+            quota_text = f"{self.vcpus} vCPU at once, which is room for {room}"
         lines = [
             ("project", f"{names.project}, {track.name} track, in {self.region} of account {self.account}"),
             ("zones", ", ".join(self.zones)),
-            ("nodes", f"{track.instance_type}: {track.vcpus} vCPU, {track.machine_memory // 1024} GiB each"),
+            ("machines", f"{track.instance_type}: {track.vcpus} vCPU, {track.machine_memory // 1024} GiB each"),
             ("stack", f"{names.stack} ({self.resources} resources)"),
             ("bucket", f"s3://{names.bucket}"),
             ("repository", f"{names.repository} (images leader and worker)"),
@@ -56,8 +60,8 @@ class Plan:
             ("cluster", CLUSTER),
             ("tables", f"{NODE_MANIFEST_TABLE}, {TASK_END_TABLE}"),
             ("logs", f"{names.leader_log_group}, {names.worker_log_group}"),
-            ("cost, idle", f"{self.idle_cost:.2f} USD per hour"),
-            ("cost, per node", f"{cost.total:.2f} USD per hour while it runs (prices of {prices.REGION})"),
+            ("cost, idle", f"{dollars(self.idle_cost)} per hour, until machines are started"),
+            ("cost, machine", f"{dollars(cost.total)} per hour while it runs (prices of {prices.REGION})"),
             ("quota", quota_text),
         ]
         return "\n".join(f"  {name:<15} {text}" for name, text in lines)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
+from . import colours, terminal
 from .errors import SatcompError
+from .layout import encodable, harmless, join, lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
 
     from .bars import Bars
     from .drawing import Drawing
@@ -28,6 +30,7 @@ _SLOWING = 1.3
 class Console:
     """Where a command speaks. Clock and sleep come from outside, so that tests need not wait.
 
+    All that is said is laid out here (`layout`): lines of at most 80 columns, but for those to be copied.
     `interactive` says whether a person watches standard error: then waits are drawn in place, else told line by line.
     `when_interrupted` is what the user must know if the command ends at this moment, by Ctrl-C or because AWS can't be
     asked any more: what goes on without it, and what that costs.
@@ -44,24 +47,55 @@ class Console:
     @classmethod
     def standard(cls) -> Console:
         """The process's own streams."""
-        return cls(sys.stdout, sys.stderr, interactive=sys.stderr.isatty() and os.environ.get("TERM") != "dumb")
+        return cls(sys.stdout, sys.stderr, interactive=terminal.has_cursor(sys.stderr))
 
     def result(self, text: str = "") -> None:
         """Print what the command was asked for, on standard output; not while a wait is being drawn."""
-        print(text, file=self.out, flush=True)
+        _print(self.out, lay_out(text), colours.painted)
+
+    def shown(self, text: str) -> list[str]:
+        """The lines that `result` would print, for what is drawn in place on standard output."""
+        return _encoded(self.out, lay_out(text), colours.painted)
+
+    def verbatim(self, line: str) -> None:
+        """Print a line for programs, or of one, on standard output as it is: however long, but for control characters.
+
+        What the stream's encoding lacks is replaced.
+        """
+        _print(self.out, [harmless(line)])
 
     def say(self, text: str = "") -> None:
-        """Print a line about what is happening, on standard error."""
-        if self._drawing:
-            self._drawing.say(text)
-        else:
-            print(text, file=self.err, flush=True)
+        """Print what is happening, on standard error."""
+        self._tell(lay_out(text), colours.painted)
 
-    def error(self, text: str) -> None:
-        """Print an error, on standard error."""
+    def error(self, message: str, advice: str = "") -> None:
+        """Print an error, on standard error: what is wrong, and what to do, below it unless it fits into the line."""
         if self.out is not self.err:
             self.out.flush()
-        self.say(text)
+        wrong, together = lay_out(message), lay_out(join(message, advice))
+        if len(together) == 1:
+            columns = len(encodable(wrong[0], terminal.charset(self.err)))
+            self._tell(together, lambda line: colours.bad(line[:columns]) + line[columns:])
+        else:
+            self._tell(wrong, colours.bad)
+            self._tell(lay_out(advice) if advice else (), colours.painted)
+
+    def ask(self, question: str) -> str:
+        """What a person at the terminal answers; empty where there is no answer. See `is_attended`."""
+        self.err.write(encodable(f"{question} ", terminal.charset(self.err)))
+        self.err.flush()
+        return sys.stdin.readline().strip()
+
+    @property
+    def is_attended(self) -> bool:
+        """Whether somebody is there to be asked."""
+        return sys.stdin.isatty()
+
+    def _tell(self, lines: Sequence[str], paint: Callable[[str], str]) -> None:
+        if self._drawing:
+            self._drawing.say(_encoded(self.err, lines, paint))
+        else:
+            _print(self.err, lines, paint)
 
     @contextmanager
     def waiting(self, text: str, total: float | None = None) -> Iterator[Wait]:
@@ -164,19 +198,58 @@ class Wait:
             self.event(f"{words} Trying again.")
 
 
+def _print(stream: TextIO, lines: Sequence[str], paint: Callable[[str], str] = str) -> None:
+    stream.write("".join(f"{line}\n" for line in _encoded(stream, lines, paint)))
+    stream.flush()
+
+
+def _encoded(stream: TextIO, lines: Sequence[str], paint: Callable[[str], str]) -> list[str]:
+    """Lines as the stream can show them, in colours where it has any."""
+    encoded = [encodable(line, terminal.charset(stream)) for line in lines]
+    return [paint(line) for line in encoded] if terminal.has_colours(stream) else encoded
+
+
 def minutes(seconds: float) -> str:
-    """A time span as `m:ss`."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+    """A time span as clocks show it: `m:ss`, or `h:mm:ss` from an hour on."""
+    whole = int(seconds)
+    return (
+        f"{whole // 60}:{whole % 60:02}" if whole < 3600 else f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+    )
 
 
 def duration(seconds: float) -> str:
-    """A time span in words, for example `48 s`, `3 min 5 s` or `15 min`."""
+    """A time span in words, for example `1.2 s`, `48 s`, `3 min 5 s`, `15 min`, `3 h 5 min` or `2 d 4 h`."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
-    return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    if whole < 3600:
+        return _in_two(whole, (60, "min"), (1, "s"))
+    if whole < 48 * 3600:
+        return _in_two(whole, (3600, "h"), (60, "min"))
+    return _in_two(whole, (86400, "d"), (3600, "h"))
+
+
+def _in_two(seconds: int, large: tuple[int, str], small: tuple[int, str]) -> str:
+    """A time in a large unit and, where it isn't whole, what is left in a small one."""
+    rest = seconds % large[0] // small[0]
+    return f"{seconds // large[0]} {large[1]}" + (f" {rest} {small[1]}" if rest else "")
+
+
+def moment(time: datetime) -> str:
+    """A point in time as this machine's clock has it, to the minute: `2026-11-25 19:52`."""
+    return f"{time.astimezone():%Y-%m-%d %H:%M}"
+
+
+def dollars(amount: float) -> str:
+    """An amount of money, as `0.78 USD`."""
+    return f"{amount:.2f} USD"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: `a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def megabytes(size: int) -> str:

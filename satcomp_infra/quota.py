@@ -74,7 +74,7 @@ def warning(track: Track, quota: int, wanted: int, region: str) -> str:
     if nodes(track, quota) >= wanted:
         return ""
     return (
-        f"The account may run {quota} vCPU at once, which is room for {count(nodes(track, quota), 'node')} of "
-        f"{track.vcpus} vCPU; {count(wanted, 'node')} need {wanted * track.vcpus}. Request at least that many here, "
-        f"which takes hours to days: {console_path(region)}"
+        f"The account may run {quota} vCPU at once, which is room for {count(nodes(track, quota), 'machine')} of "
+        f"{track.vcpus} vCPU; {count(wanted, 'machine')} {'needs' if wanted == 1 else 'need'} {wanted * track.vcpus}. "
+        f"Request at least that many here, which takes hours to days: {console_path(region)}"
     )

@@ -1,13 +1,13 @@
-"""A project's status as text: one screen, at most 80 columns."""
+"""A project's status as text: one screen, at most 80 columns but for what is to be copied."""
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
 
 from . import prices
+from .layout import COPIED, WIDTH, lay_out
 from .node.manifest import FRESH_SECONDS, NodeStatus
-from .progress import count
+from .progress import count, dollars, duration, moment
 from .stack import State
 from .stopping import SHUTDOWN
 
@@ -18,17 +18,14 @@ if TYPE_CHECKING:
     from .node.manifest import Node
     from .status import Cluster, Status
 
-WIDTH = 80
 _ROWS = 8
 """Machines or nodes that are shown one by one; the rest is counted."""
 _LABEL = 16
-COMMANDS = ("./", "aws ", "docker ")
-"""How a line begins that is to be typed."""
 _STATES = {State.READY: "ready", State.BROKEN: "not complete", State.ABSENT: "deleted"}
 
 
 def draw(status: Status) -> str:
-    """The screen, lines of at most WIDTH columns."""
+    """The screen."""
     return "\n".join(_lines(status))
 
 
@@ -53,7 +50,7 @@ def _parts(cluster: Cluster) -> Iterator[str]:
         yield from _machines(cluster)
     if not evidence.is_empty or any(role.counts.desired for role in evidence.roles.values()):
         counts = [
-            f"{role.name} {role.counts.running} running, {role.counts.pending} pending, {role.counts.desired} desired"
+            f"{role.name} {role.counts.running} running, {role.counts.pending} pending, {role.counts.desired} wanted"
             for role in evidence.roles.values()
             if role.name == "leader" or role.counts.desired or cluster.infrastructure.track.has_workers
         ]
@@ -66,22 +63,24 @@ def _parts(cluster: Cluster) -> Iterator[str]:
     if not evidence.is_empty:
         yield from _entry(
             "Cost",
-            f"{cluster.per_hour:.2f} USD per hour; {cluster.so_far:.2f} USD since these machines were started "
+            f"{dollars(cluster.per_hour)} per hour; {dollars(cluster.so_far)} since these machines were started "
             f"(prices of {prices.REGION})",
         )
 
 
 def _machines(cluster: Cluster) -> Iterator[str]:
     evidence = cluster.evidence
-    types = ", ".join(dict.fromkeys(machine.type for machine in evidence.machines))
-    of_types = f" ({types})" if types else ""
+    costs = {machine.type: cluster.cost_per_hour(machine) for machine in evidence.machines}
+    types = [
+        f"{name}, {'price unknown' if cost is None else f'{dollars(cost)} per hour each'}"
+        for name, cost in costs.items()
+    ]
+    of_types = f" ({'; '.join(types)})" if types else ""
     yield from _entry("Machines", f"{len(evidence.machines)} of {evidence.desired_machines} wanted{of_types}")
     for machine in evidence.machines[:_ROWS]:
-        price = cluster.cost_per_hour(machine)
-        cost = f"{price:.2f} USD/h" if price is not None else "price unknown"
         state = "joining" if machine.state == "running" and machine.agent is None else machine.state
         age = span(cluster.age(machine))
-        yield f"  {machine.id:<20}{machine.zone:<16}{state:<14}{age:>11}  {cost}"
+        yield f"  {machine.id:<21}{machine.zone:<16}{state:<14}{age:>12}"
     rest = len(evidence.machines) - _ROWS
     if rest > 0:
         yield f"  and {rest} more"
@@ -95,10 +94,14 @@ def _nodes(cluster: Cluster) -> Iterator[str]:
     yield from _entry("Nodes", "as they say of themselves")
     for node in nodes[:_ROWS]:
         silent = cluster.silence(node)
-        heard = f"{silent:.0f} s ago" if silent <= FRESH_SECONDS else f"SILENT for {span(silent)}"
+        odd = f"SILENT for {span(silent)}" if silent > FRESH_SECONDS else ""
         job = str(node.item.get("jobId", ""))
-        doing = f"  job {job}" if job else ""
-        yield f"  {node.kind.lower():<7}{node.address:<16}{node.status:<6}{heard}{doing}"[:WIDTH]
+        doing = f"job {job}" if job else ""
+        yield "  ".join(
+            [f"  {node.kind.lower():<6}", f"{node.address:<15}", f"{node.status:<5}", odd or doing]
+        ).rstrip()
+        if odd and doing:
+            yield f"{doing:>{WIDTH - 2}}"
     rest = nodes[_ROWS:]
     if rest:
         ready = sum(node.status == NodeStatus.READY and not is_odd(node) for node in rest)
@@ -110,7 +113,7 @@ def _jobs(cluster: Cluster) -> Iterator[str]:
     yield from _entry("Jobs", f"{backlog.waiting} waiting, {backlog.taken} being solved, {backlog.given_up} given up")
     if backlog.waiting and cluster.evidence.is_empty:
         verb = "waits" if backlog.waiting == 1 else "wait"
-        yield from _entry("", f"No machine runs, so {count(backlog.waiting, 'job')} {verb}. Start: {_start(cluster)}")
+        yield from _entry("", f"No machine runs, so {count(backlog.waiting, 'job')} {verb}. Start:\n{_start(cluster)}")
 
 
 def _start(cluster: Cluster) -> str:
@@ -123,14 +126,14 @@ def _start(cluster: Cluster) -> str:
 def _stop(cluster: Cluster) -> Iterator[str]:
     if cluster.stop_at:
         left = (cluster.stop_at - cluster.evidence.now).total_seconds()
-        yield from _entry("Automatic stop", f"at {cluster.stop_at.astimezone():%H:%M}, in {span(max(left, 0))}")
+        yield from _entry("Automatic stop", f"{moment(cluster.stop_at)}, in {span(max(left, 0))}")
     elif not cluster.evidence.is_empty:
         yield from _entry(
             "Automatic stop",
-            f"NONE! To stop the machines: {SHUTDOWN}",
+            f"NONE. To stop the machines:\n{SHUTDOWN}",
         )
     elif any(role.counts.desired for role in cluster.evidence.roles.values()):
-        yield from _entry("Automatic stop", f"has come: all machines are stopped. To start again: {_start(cluster)}")
+        yield from _entry("Automatic stop", f"has come: all machines are stopped. To start again:\n{_start(cluster)}")
 
 
 def _findings(findings: tuple[Finding, ...]) -> Iterator[str]:
@@ -139,31 +142,20 @@ def _findings(findings: tuple[Finding, ...]) -> Iterator[str]:
         yield from told(finding)
 
 
-def told(finding: Finding) -> Iterator[str]:
-    """A finding: what is wrong, what the node printed last, what to do. No line has more columns than WIDTH.
-
-    But for commands: they are not broken, so that they can be copied.
-    """
-    yield from _wrap(finding.message, "- ", "  ")
-    for line in finding.lines:
-        yield f"    | {line}"[:WIDTH]
-    for line in finding.advice.split("\n"):
-        yield from [f"    {line}"] if line.startswith(COMMANDS) else _wrap(line, "  ", "  ")
+def told(finding: Finding) -> list[str]:
+    """A finding: what is wrong, what the node printed last, what to do."""
+    said = (f"    | {line}" for line in finding.lines)
+    to_do = (line if line.startswith(COPIED) else f"  {line}" for line in finding.advice.split("\n"))
+    return lay_out("\n".join([f"- {finding.message}", *said, *to_do]))
 
 
 def span(seconds: float) -> str:
-    """A time span in short, as `48 s`, `12 min`, `3 h 5 min` or `2 d 4 h`."""
+    """How long ago or ahead something is, in short: `48 s`, `12 min`, else as a duration."""
     if seconds < 60:
         return f"{seconds:.0f} s"
-    whole = int(seconds // 60)
-    if whole < 60:
-        return f"{whole} min"
-    return f"{whole // 60} h {whole % 60} min" if whole < 48 * 60 else f"{whole // 1440} d {whole % 1440 // 60} h"
+    return f"{seconds // 60:.0f} min" if seconds < 3600 else duration(seconds)
 
 
 def _entry(name: str, text: str) -> list[str]:
-    return _wrap(text, f"{name:<{_LABEL}}", " " * _LABEL)
-
-
-def _wrap(text: str, first: str, following: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=following, break_on_hyphens=False)
+    """A text behind its label; below it what is to be copied, indented as text is."""
+    return lay_out(f"{name:<{_LABEL}}{text}")

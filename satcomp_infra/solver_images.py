@@ -22,7 +22,7 @@ def check(engine: Engine, image: LocalImage, role: str) -> None:
         name = "NAME" if by_id else image.name
         raise SatcompError(
             f"Image '{image.name}' is for {image.platform}, and the machines run {PLATFORM} alone.",
-            f"Build it for them: docker build --platform {PLATFORM} -t {name} DIRECTORY",
+            f"Build it for them:\ndocker build --platform {PLATFORM} -t {name} DIRECTORY",
         )
     if not image.command:
         raise SatcompError(

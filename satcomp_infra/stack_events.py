@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .errors import SatcompError
+from .progress import duration
 from .stack import Stack, State, describe
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def follow(
 
     def late() -> SatcompError:
         return SatcompError(
-            f"CloudFormation was not done after {timeout / 60:.0f} minutes; it goes on by itself.",
+            f"CloudFormation was not done after {duration(timeout)}; it goes on by itself.",
             "Type the same command again to go on watching.",
         )
 
@@ -51,8 +52,8 @@ def follow(
             raise SatcompError(f"Stack {stack_id} is gone, and CloudFormation doesn't know it any more.")
         for event in events:
             is_news = operation.note(event)
-            # A person sees at the bottom what is being worked on; a log gets a line for each event.
-            if is_news and (_is_end(event) or not wait.console.interactive):
+            # A person sees at the bottom how far it is; a log gets a line for each event.
+            if is_news and (_is_remarkable(event) or not wait.console.interactive):
                 wait.event(f"{operation.progress:>6}  {_line(event)}")
         wait.draw(operation.status, operation.done)
         if stack.state is not State.BUSY:
@@ -64,7 +65,7 @@ def settle(aws: Aws, console: Console, busy: Stack, timeout: float) -> tuple[Sta
     """Attach to what is being done to a stack, and follow it to its end; returns what follow() does."""
     console.say(f"Project '{busy.project}' is being {busy.doing} at the moment; waiting for that.")
     console.when_interrupted = "AWS goes on with it; type the same command again to go on watching."
-    with console.waiting("Following") as wait:
+    with console.waiting("Watching what AWS does") as wait:
         done, cause = follow(aws, busy.id, wait, timeout=timeout)
     console.when_interrupted = ""
     return done, cause
@@ -97,13 +98,13 @@ class _Operation:
 
     def new(self, newest_first: Iterable[Any]) -> list[Any]:
         """The events not seen before, oldest first."""
-        fresh = []
+        fresh: dict[str, Any] = {}
         for event in newest_first:
             if event["EventId"] in self._seen:
                 break
-            fresh.append(event)
-        self._seen.update(event["EventId"] for event in fresh)
-        return fresh[::-1]
+            fresh[event["EventId"]] = event  # pages shift when events come in between: some are then on two
+        self._seen.update(fresh)
+        return [*fresh.values()][::-1]
 
     def note(self, event: Any) -> bool:
         """Take an event into account. False where it says only once more that something is under way."""
@@ -135,8 +136,8 @@ def _is_of_the_stack(event: Any) -> bool:
     return bool(event["PhysicalResourceId"] == event["StackId"])
 
 
-def _is_end(event: Any) -> bool:
-    return _is_of_the_stack(event) or not event["ResourceStatus"].endswith("_IN_PROGRESS")
+def _is_remarkable(event: Any) -> bool:
+    return _is_of_the_stack(event) or event["ResourceStatus"].endswith("_FAILED")
 
 
 def _line(event: Any) -> str:

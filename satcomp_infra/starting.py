@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from . import quota
 from .errors import SatcompError
-from .progress import count, duration
+from .layout import join
+from .progress import count, duration, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,10 +166,10 @@ class Start:
                 continue
             if finding.fatal:
                 said = "".join(f"\n  | {line}" for line in finding.lines)
-                raise StartError(f"{finding.message}{said}{chr(10) if said else ''}", finding.in_a_line)
+                raise StartError(f"{finding.message}{said}", finding.advice)
             if finding.message not in self._told:
                 self._told.append(finding.message)
-                wait.event(f"{finding.message} {finding.in_a_line}")
+                wait.event(join(finding.message, finding.advice))
 
     def _consider_refusals(self, wait: Wait) -> None:
         """Take the next zone where this one has no machines to give; raise StartError where none is left."""
@@ -180,7 +181,8 @@ class Start:
             if limit:
                 raise StartError(
                     f"EC2 refuses to start a machine: the account may run {limit['limit']} vCPU at once, and that is "
-                    f"used up. Request more: {quota.NAME} ({quota.CODE}) in the Service Quotas console."
+                    "used up.",
+                    f"Request more: {quota.NAME} ({quota.CODE}) in the Service Quotas console.",
                 )
         if not any(_NO_CAPACITY.search(message) or _NOT_OFFERED.search(message) for _, message in new):
             return
@@ -188,8 +190,8 @@ class Start:
         self._tried.append(here)
         if self._before.instances or len(self._zones) == 1:
             raise StartError(
-                f"AWS has no machines of this type to give in {' and '.join(self._tried)} at the moment. "
-                "Try again in a while, with fewer nodes, or in another region."
+                f"AWS has no machines of this type to give in {listed(self._tried)} at the moment.",
+                "Try again in a while, with fewer machines, or in another region.",
             )
         del self._zones[0]
         there, subnet = self._zones[0]
@@ -205,9 +207,13 @@ def state(fleet: Fleet) -> str:
 
     workers = f", workers {running(fleet.workers)}" if fleet.workers.desired or fleet.workers.running else ""
     return (
-        f"machines {fleet.desired_instances}, {fleet.booting} booting, {fleet.registered} registered; "
-        f"running: leader {running(fleet.leaders)}{workers}"
+        f"machines: {fleet.desired_instances} wanted, {fleet.booting} booting, {fleet.registered} joined; "
+        f"running: {_leaders(fleet)} {running(fleet.leaders)}{workers}"
     )
+
+
+def _leaders(fleet: Fleet) -> str:
+    return "leaders" if max(fleet.leaders.desired, fleet.leaders.running) > 1 else "leader"
 
 
 def details(fleet: Fleet) -> list[str]:
@@ -215,13 +221,13 @@ def details(fleet: Fleet) -> list[str]:
     rows = [
         (
             "machines",
-            (fleet.desired_instances, "requested"),
+            (fleet.desired_instances, "wanted"),
             (fleet.booting, "booting"),
-            (fleet.registered, "registered"),
+            (fleet.registered, "joined"),
         )
     ]
-    for name, service in (("leader", fleet.leaders), ("workers", fleet.workers)):
-        if name == "leader" or service.desired or service.running:
-            counts = (service.desired, "desired"), (service.pending, "pending"), (service.running, "running")
+    for name, service in ((_leaders(fleet), fleet.leaders), ("workers", fleet.workers)):
+        if service is fleet.leaders or service.desired or service.running:
+            counts = (service.desired, "wanted"), (service.pending, "pending"), (service.running, "running")
             rows.append((name, *counts))
     return [f"  {name:<10}" + "".join(f"{number:>6} {word:<10}" for number, word in counts) for name, *counts in rows]

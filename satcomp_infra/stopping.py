@@ -23,14 +23,14 @@ def stop_all(cluster: Cluster, console: Console, timeout: float) -> None:
     if not total and not left:
         return
     console.when_interrupted = (
-        "The machines are being stopped, and AWS goes on with that; to see that none is left, type the same again."
+        "The machines are being stopped, and AWS goes on with that. To see that none is left, type the same again."
     )
     total = max(total, len(left))
 
     def late() -> SatcompError:
         return SatcompError(
             f"After {duration(timeout)} EC2 still hasn't terminated {', '.join(left)}.",
-            f"They cost money. Try again: {SHUTDOWN} If that doesn't help, terminate them in the EC2 console.",
+            f"They cost money. Try again:\n{SHUTDOWN}\nIf that doesn't help, terminate them in the EC2 console.",
         )
 
     with console.waiting(f"Stopping {count(total, 'machine')}", total) as wait:

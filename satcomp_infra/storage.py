@@ -54,7 +54,7 @@ def _object_error(aws: Aws, uri: S3Uri) -> SatcompError | None:
         if code in ("404", "NoSuchKey", "NoSuchBucket"):
             return SatcompError(
                 f"There is no object {uri}.",
-                f"See what there is with 'aws s3 ls s3://{uri.bucket}/', or upload it with 'aws s3 cp FILE {uri}'.",
+                f"See what there is:\naws s3 ls s3://{uri.bucket}/\nOr upload it:\naws s3 cp FILE {uri}",
             )
         if code in ("403", "AccessDenied"):
             return SatcompError(

@@ -15,7 +15,7 @@ from satcomp_infra.progress import Console
 from satcomp_infra.project import PROJECT_TAG
 
 from .conftest import ACCOUNT, REGION
-from .typing_commands import NAMES, PROJECT, Answer, Clock, create, push_images, queued, run
+from .typing_commands import NAMES, PROJECT, Answer, Clock, answered, create, push_images, queued, run
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -26,8 +26,8 @@ class TestCreate:
         assert answer.code == 0
         uri = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{PROJECT}"
         for line in (
-            f"repository  {uri}",
-            f"bucket      s3://{NAMES.bucket}",
+            f"repository      {uri}",
+            f"bucket          s3://{NAMES.bucket}",
             f"./push-ecr --project {PROJECT} --leader LEADER_IMAGE --worker WORKER_IMAGE",
             "./update_instances --option setup --workers 1",
             f"./send_message --location s3://{NAMES.bucket}/test.cnf --workers 1 --await-response",
@@ -45,7 +45,9 @@ class TestCreate:
         create()
         boto3.client("s3").delete_object(Bucket=NAMES.bucket, Key="test.cnf")
         answer = create()
-        assert (answer.code, answer.out) == (0, f"Project '{PROJECT}' exists and is complete, for the cloud track.\n")
+        assert answer.code == 0
+        assert answer.out.startswith(f"Project '{PROJECT}' exists and is complete, for the cloud track.\n")
+        assert f"\n  bucket          s3://{NAMES.bucket}\n" in answer.out
         boto3.client("s3").head_object(Bucket=NAMES.bucket, Key="test.cnf")
 
     def test_for_the_other_track_it_names_the_command_that_switches(self) -> None:
@@ -85,8 +87,8 @@ class TestCreate:
             lambda *_, **__: {"QuotaCode": "", "Value": 16.0},
         )
         answer = run("create", "--project", PROJECT, "--solver-type", "cloud", "--dry-run")
-        assert "may run 16 vCPU at once, which is room for 1 node of 16 vCPU; 2 nodes need 32" in answer.err
-        assert "Service Quotas > Amazon EC2" in answer.err
+        assert "may run 16 vCPU at once, which is room for 1 machine of 16 vCPU; 2 machines need 32" in answer.words
+        assert "Service Quotas > Amazon EC2" in answer.words
         assert "L-1216C47A" in answer.err
 
 
@@ -95,7 +97,7 @@ class TestUpdate:
         create("cloud")
         answer = run("update", "--project", PROJECT, "--solver-type", "parallel")
         assert answer.code == 0
-        assert "nodes will be m6i.16xlarge, 64 vCPU, 256 GiB" in answer.out
+        assert "machines will be m6i.16xlarge, 64 vCPU, 256 GiB" in answer.words
         assert "exists and is complete, for the parallel track" in create("parallel").out
 
     def test_the_same_track_again_changes_nothing_and_says_so(self) -> None:
@@ -110,8 +112,8 @@ class TestUpdate:
         create("cloud")
         answer = run("update", "--project", PROJECT, "--solver-type", "parallel", "--dry-run")
         assert answer.code == 0
-        assert "add      ParallelLaunchTemplate   AWS::EC2::LaunchTemplate" in answer.out
-        assert "remove   CloudLaunchTemplate      AWS::EC2::LaunchTemplate" in answer.out
+        assert "add     ParallelLaunchTemplate    AWS::EC2::LaunchTemplate" in answer.out
+        assert "remove  CloudLaunchTemplate       AWS::EC2::LaunchTemplate" in answer.out
         assert "for the cloud track already" in run("update", "--project", PROJECT, "--solver-type", "cloud").out
 
     def test_while_machines_run_it_is_refused_with_the_command_that_stops_them(self) -> None:
@@ -129,7 +131,9 @@ class TestUpdate:
             create(project=existing)
         answer = run("update", "--project", PROJECT, "--solver-type", "cloud")
         assert answer.code == 1
-        assert ("this account has 'other' there" if existing else "There is no infrastructure of project") in answer.err
+        assert (
+            "this account has 'other' there" if existing else "There is no infrastructure of project"
+        ) in answer.words
 
 
 class TestInstances:
@@ -167,7 +171,7 @@ class TestInstances:
         push_images(*pushed)
         answer = run("instances", "--option", "setup", "--workers", "1")
         assert answer.code == 1
-        assert f"has no image {missing}, so no node could start" in answer.err
+        assert f"has no image {missing}, so no node could start" in answer.words
         assert f"./push-ecr --project {PROJECT} " in answer.err
         assert boto3.client("ec2").describe_instances()["Reservations"] == []
 
@@ -254,7 +258,8 @@ class TestSend:
         s3.put_object(Bucket="elsewhere", Key="p.cnf", Body=b"")
         answer = run("send", "--location", "s3://elsewhere/p.cnf", "--workers", "0")
         assert answer.code == 0
-        assert f"they can read only s3://{NAMES.bucket}" in answer.err
+        assert "Note: unless you have given the nodes the permission" in answer.words
+        assert f"\n  aws s3 cp s3://elsewhere/p.cnf s3://{NAMES.bucket}/\n" in answer.err
 
 
 class TestAwait:
@@ -298,7 +303,7 @@ class TestAwait:
         code = cli.main("commands.send", words, console)
         left = sqs.receive_message(QueueUrl=result_queue, MaxNumberOfMessages=10, WaitTimeSeconds=2)["Messages"]
         assert [json.loads(message["Body"])["task_id"] for message in left] == ["somebody else's"]
-        return Answer(code, console.out.getvalue(), console.err.getvalue())  # type: ignore[attr-defined]
+        return answered(code, console, words)
 
     def test_a_verdict_is_printed_with_its_time_and_files(self) -> None:
         answer = self.send(
@@ -324,13 +329,13 @@ class TestAwait:
     def test_a_job_that_a_leader_of_an_earlier_year_has_lost_is_not_waited_for_without_end(self) -> None:
         answer = self.send("take", speed=20, verdict=Verdict.SAT)
         assert answer.code == 1
-        assert "was taken off the queue more than 6 min ago, and has no result." in answer.err
+        assert "was taken off the queue more than 6 min ago, and has no result." in answer.words
         assert "./show_status --logs leader" in answer.err
 
     def test_a_job_in_the_dead_letter_queue_is_not_waited_for(self) -> None:
         answer = self.send("give up", verdict=Verdict.SAT)
         assert answer.code == 1
-        assert "was given up: leaders took it as often as its queue allows, and none stored a result." in answer.err
+        assert "was given up: leaders took it as often as its queue allows, and none stored a result." in answer.words
         assert NAMES.leader_log_group in answer.err
 
     def test_an_error_has_its_reason_and_exit_code_1(self) -> None:
@@ -351,7 +356,7 @@ class TestAwait:
 
     def test_a_model_of_which_some_was_left_out_is_said_to_be_incomplete(self) -> None:
         answer = self.send("store, print, shorten", "--show-model", verdict=Verdict.SAT)
-        assert "the model is not complete" in answer.err
+        assert "the model is not complete" in answer.words
 
     def test_a_model_without_waiting_for_it_is_refused(self) -> None:
         answer = run("send", "--location", "s3://bkt/key", "--workers", "0", "--show-model")
@@ -373,7 +378,8 @@ class TestAwait:
     def test_what_is_known_of_a_model_is_said(self, model: str, line: str) -> None:
         answer = self.send("store", verdict=Verdict.SAT, model=model)
         assert answer.code == 0
-        assert f"SAT in 0.00 s\n{line}\n" in answer.out
+        assert "\nSAT in 0.00 s\n" in answer.out
+        assert f"SAT in 0.00 s {line}" in answer.words
 
     def test_a_timeout_is_a_result(self) -> None:
         answer = self.send("store", verdict=Verdict.TIMEOUT, timeout_seconds=60)
@@ -415,7 +421,7 @@ class TestDelete:
     def test_what_is_not_there_is_deleted_already(self) -> None:
         answer = run("delete", "--project", PROJECT, "--yes")
         assert answer.code == 0
-        assert answer.out == f"There is no project '{PROJECT}' in region {REGION}. Nothing of it is left in {REGION}.\n"
+        assert answer.words == f"There is no project '{PROJECT}' in region {REGION}. Nothing of it is left in {REGION}."
 
     def test_what_could_still_cost_money_is_named(self) -> None:
         tags = [{"Key": PROJECT_TAG, "Value": PROJECT}]
@@ -445,13 +451,13 @@ class TestDelete:
             f"bucket {NAMES.bucket}",
             f"repository {PROJECT}",
         ):
-            assert text in answer.err
+            assert text in answer.words
 
     def test_a_misspelt_project_is_no_success(self) -> None:
         create()
         answer = run("delete", "--project", "team/solver_2", "--yes")
         assert answer.code == 1
-        assert f"this account has '{PROJECT}' there" in answer.err
+        assert f"this account has '{PROJECT}' there" in answer.words
 
     def test_another_project_that_shares_the_stack_s_name_is_not_deleted(self) -> None:
         create()

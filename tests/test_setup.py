@@ -16,7 +16,7 @@ from satcomp_infra.local.faults import CallFault
 from satcomp_infra.local.walkthrough import register_images
 from satcomp_infra.progress import Console
 
-from .typing_commands import PROJECT, Answer
+from .typing_commands import PROJECT, Answer, answered
 
 pytestmark = pytest.mark.slow
 ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")
@@ -27,10 +27,7 @@ def typed(local: LocalCloud, command: str, *words: str, sleep: Callable[[float],
         for name, value in local.environment().items():
             patch.setenv(name, value)
         console = Console(io.StringIO(), io.StringIO(), sleep=sleep)
-        code = cli.main(f"commands.{command}", list(words), console)
-    assert isinstance(console.out, io.StringIO)
-    assert isinstance(console.err, io.StringIO)
-    return Answer(code, console.out.getvalue(), console.err.getvalue())
+        return answered(cli.main(f"commands.{command}", list(words), console), console, words)
 
 
 def setup(local: LocalCloud, *words: str) -> Answer:
@@ -86,7 +83,7 @@ def test_the_cost_and_the_automatic_stop_are_told_before_anything_costs_money(lo
         r"Starting the leader and 2 workers:\n"
         r"  machines        3 of type m6i.4xlarge: 16 vCPU, 64 GiB each\n"
         r"  cost            2.35 USD per hour, 18.8\d USD until the automatic stop\n"
-        r"  automatic stop  \d{4}-\d\d-\d\d \d\d:\d\d \(--stop-after\)\n",
+        r"  automatic stop  \d{4}-\d\d-\d\d \d\d:\d\d, in 8 h \(set by --stop-after\)\n",
         answer.err,
     )
     assert all(len(line) <= 80 for line in answer.err.splitlines())
@@ -112,9 +109,8 @@ def test_setup_again_moves_the_automatic_stop(local: LocalCloud) -> None:
 
 def test_without_an_automatic_stop_it_says_so_loudly(local: LocalCloud) -> None:
     answer = setup(local, "--workers", "0", "--stop-after", "never")
-    assert (
-        "\n  automatic stop  NONE (--stop-after never)! Stop them yourself: ./update_instances --option" in answer.err
-    )
+    assert "\n  automatic stop  NONE (--stop-after never). Stop them yourself:\n" in answer.err
+    assert "\n                    ./update_instances --option shutdown\n" in answer.err
     assert "\n  cost            0.78 USD per hour, 18.82 USD a day\n" in answer.err
     assert automatic_stops(local) == []
 
@@ -123,8 +119,8 @@ def test_where_a_zone_has_no_capacity_the_next_one_is_taken(local: LocalCloud) -
     local.set_faults(zones_without_capacity=["us-east-1a"], zones_without_type=["us-east-1b"])
     answer = setup(local, "--workers", "2")
     assert answer.code == 0, answer.err
-    assert "no more machines of this type in zone us-east-1a: trying us-east-1b" in answer.err
-    assert "in zone us-east-1b: trying us-east-1c" in answer.err
+    assert "no more machines of this type in zone us-east-1a: trying us-east-1b" in answer.words
+    assert "in zone us-east-1b: trying us-east-1c" in answer.words
     assert zones_in_use(local) == {"us-east-1c"}
 
 
@@ -132,8 +128,8 @@ def test_where_no_zone_has_capacity_nothing_is_left_running(local: LocalCloud) -
     local.set_faults(zones_without_capacity=list(ZONES))
     answer = setup(local, "--workers", "2")
     assert answer.code == 1
-    assert "AWS has no machines of this type to give in us-east-1a and us-east-1b and us-east-1c" in answer.err
-    assert "No machine is running." in answer.err
+    assert "AWS has no machines of this type to give in us-east-1a, us-east-1b and us-east-1c" in answer.words
+    assert "No machine is running." in answer.words
     assert machines(local) == 0
     assert automatic_stops(local) == []
 
@@ -143,7 +139,7 @@ def test_more_workers_than_the_zone_has_leaves_the_cluster_as_it_was(local: Loca
     local.set_faults(zones_without_capacity=["us-east-1a"])
     answer = setup(local, "--workers", "3")
     assert answer.code == 1
-    assert "The cluster is back at the leader and 1 worker, as before." in answer.err
+    assert "The cluster is back at the leader and 1 worker, as before." in answer.words
     assert len(local.nodes()) == machines(local) == 2
 
 
@@ -154,7 +150,7 @@ def test_going_back_disturbs_no_node_that_was_there_before(local: LocalCloud) ->
     answer = setup(local, "--workers", "3", "--timeout", "1s")
     assert answer.code == 1
     assert "Starting the leader and 3 workers, where 2 machines run:" in answer.err
-    assert "After 1.0 s the cluster isn't complete: machines 4, 2 booting, 2 registered;" in answer.err
+    assert "After 1.0 s the cluster isn't complete: machines: 4 wanted, 2 booting, 2 joined;" in answer.words
     assert machines(local) == 2
     assert [(node.task, node.instance) for node in local.nodes()] == before
 
@@ -167,9 +163,9 @@ def test_an_error_of_aws_that_ends_the_wait_says_what_runs_and_costs(local: Loca
 
     answer = typed(local, "instances", "--option", "setup", "--workers", "1", sleep=expire)
     assert answer.code == 1
-    assert "Your AWS credentials have expired. Log in again" in answer.err
+    assert "Your AWS credentials have expired. Log in again" in answer.words
     assert answer.err.endswith(
-        "\n2 machines run or boot: 1.57 USD per hour. Stop them: ./update_instances --option shutdown\n"
+        "\n2 machines run or boot: 1.57 USD per hour. Stop them:\n  ./update_instances --option shutdown\n"
     )
 
 
@@ -178,8 +174,8 @@ def test_a_quota_too_small_is_told_before_anything_is_started(local: LocalCloud)
     answer = setup(local, "--workers", "2")
     assert answer.code == 1
     assert (
-        "3 nodes of 16 vCPU are more than the account may run at once: 32 vCPU. There is room for 2 nodes."
-        in answer.err
+        "3 machines of 16 vCPU are more than the account may run at once: 32 vCPU. There is room for 2 machines."
+        in answer.words
     )
     assert "request 48 vCPU or more" in answer.err
     assert "L-1216C47A" in answer.err
@@ -193,8 +189,8 @@ def test_a_quota_that_can_t_be_asked_for_is_found_out_from_ec2_s_refusal(local: 
     )
     answer = setup(local, "--workers", "2")
     assert answer.code == 1
-    assert "the account may run 32 vCPU at once" in answer.err
-    assert "No machine is running." in answer.err
+    assert "the account may run 32 vCPU at once" in answer.words
+    assert "No machine is running." in answer.words
     assert machines(local) == 0
 
 
@@ -215,8 +211,8 @@ def test_what_isn_t_complete_in_time_is_stopped_unless_it_is_to_be_kept(local: L
     local.set_faults(slow_boot=60)
     answer = typed(local, "instances", "--option", "setup", "--workers", "0", "--timeout", "1s", "--keep-on-failure")
     assert answer.code == 1
-    assert "isn't complete: machines 1, 1 booting, 0 registered; running: leader 0/1." in answer.err
-    assert "left as it is (--keep-on-failure). 1 machine runs or boots: 0.78 USD per hour. Stop them:" in answer.err
+    assert "isn't complete: machines: 1 wanted, 1 booting, 0 joined; running: leader 0/1." in answer.words
+    assert "left as it is (--keep-on-failure). 1 machine runs or boots: 0.78 USD per hour. Stop them:" in answer.words
     assert machines(local) == 1
     shutdown(local)
     answer = typed(local, "instances", "--option", "setup", "--workers", "0", "--timeout", "1s")
@@ -252,8 +248,8 @@ def test_ctrl_c_says_what_may_be_running_what_it_costs_and_how_to_stop_it(local:
     answer = typed(local, "instances", "--option", "setup", "--workers", "1", sleep=interrupt)
     assert answer.code == 130
     assert answer.err.endswith(
-        "Stopped by Ctrl-C. 2 machines run or boot: 1.57 USD per hour. "
-        "Stop them: ./update_instances --option shutdown\n"
+        "Stopped by Ctrl-C.\n2 machines run or boot: 1.57 USD per hour. Stop them:\n"
+        "  ./update_instances --option shutdown\n"
     )
 
 

@@ -32,7 +32,9 @@ class Screen:
     def __init__(self, environment: dict[str, str]) -> None:
         self._name = f"test-{uuid.uuid4().hex}"
         self._mark = ""
-        variables = [word for name, value in environment.items() for word in ("-e", f"{name}={value}")]
+        usual = {"LANG": "C.UTF-8", "LC_ALL": "", "NO_COLOR": ""}
+        settings = {**usual, **environment}.items()
+        variables = [word for name, value in settings for word in ("-e", f"{name}={value}")]
         self._tmux("new-session", "-d", "-x", "80", "-y", "24", *variables, "sh")
         self.type("PS1='$ '; clear")
 
@@ -57,6 +59,10 @@ class Screen:
         shown = self._tmux("capture-pane", "-p", "-J", "-S", "-1000")
         _, marked, text = f"\n{shown}".rpartition(f"\n{self._mark}\n")
         return text if marked else ""
+
+    def with_colours(self) -> str:
+        """What stands on the screen, with the codes that colour it."""
+        return self._tmux("capture-pane", "-p", "-e")
 
     def wait_for(self, pattern: str, seconds: float = 20) -> str:
         deadline = time.monotonic() + seconds
@@ -84,12 +90,39 @@ def screen(local: LocalCloud) -> Iterator[Screen]:
 
 def test_a_creation_is_drawn_in_place_and_told_event_by_event(screen: Screen) -> None:
     screen.command("create-solver-infrastructure", "--project", PROJECT, "--solver-type", "cloud")
-    shown = screen.wait_for(r"^. [━╸╺ ]+ 0:00:0\d \d+/49 done; \w+")
+    shown = screen.wait_for(r"^. [━╸╺ ]+ 0:0\d \d+/49 done; \w+")
     assert "Traceback" not in shown
     shown = screen.wait_for(r"^code=0")
     assert re.search(r"^0:0\d +49/49 +create complete +job-queue-team-solver-1", shown, re.MULTILINE)
-    assert "create in progress  Vpc" not in shown  # the line at the bottom has told of that
+    assert "Vpc" not in shown  # the line at the bottom has told of that
     assert "done;" not in shown  # and is gone
+
+
+@pytest.mark.parametrize(
+    ("setting", "is_coloured", "is_ascii"), [({"NO_COLOR": "1"}, False, False), ({"LANG": "C"}, True, True)]
+)
+def test_colours_can_be_refused_and_unicode_be_lacking(
+    local: LocalCloud, setting: dict[str, str], is_coloured: bool, is_ascii: bool
+) -> None:
+    register_images(local)
+    terminal = Screen({**local.environment(), **setting})
+    try:
+        terminal.command("update_instances", "--option", "setup", "--workers", "1", "--project", "nobody-s")
+        shown = terminal.wait_for(r"^code=1")
+        assert "There is no infrastructure of project 'nobody-s'" in shown
+        assert ("\x1b[31mThere is no" in terminal.with_colours()) is is_coloured
+        local.set_faults(slow_boot=1000)
+        terminal.command("update_instances", "--option", "setup", "--workers", "1")
+        shown = terminal.wait_for(r"^  machines +2 wanted +2 booting")
+        assert shown.isascii() is is_ascii
+        assert bool(re.search(r"\x1b\[[\d;]*3\d", terminal.with_colours())) is is_coloured
+        terminal.press("C-c")
+        terminal.wait_for(r"^code=130")
+    finally:
+        local.set_faults(slow_boot=None)
+        terminal.command("update_instances", "--option", "shutdown")
+        terminal.wait_for(r"^code=0")
+        terminal.close()
 
 
 def test_a_setup_shows_machines_tasks_time_and_cost_in_place(local: LocalCloud, screen: Screen) -> None:
@@ -97,10 +130,10 @@ def test_a_setup_shows_machines_tasks_time_and_cost_in_place(local: LocalCloud, 
     local.set_faults(slow_boot=1000)
     setup = ("update_instances", "--option", "setup", "--workers", "2")
     screen.command(*setup)
-    shown = screen.wait_for(r"^  machines +3 requested +3 booting +0 registered *$")
-    assert re.search(r"^. [━╸╺ ]+ 0:00:0\d Starting the leader and 2 workers; 0\.0\d USD so far$", shown, re.MULTILINE)
-    assert re.search(r"^  leader +1 desired +0 pending +0 running", shown, re.MULTILINE)
-    assert re.search(r"^  workers +2 desired +0 pending +0 running", shown, re.MULTILINE)
+    shown = screen.wait_for(r"^  machines +3 wanted +3 booting +0 joined *$")
+    assert re.search(r"^. [━╸╺ ]+ 0:0\d Starting the leader and 2 workers; 0\.0\d USD so far$", shown, re.MULTILINE)
+    assert re.search(r"^  leader +1 wanted +0 pending +0 running", shown, re.MULTILINE)
+    assert re.search(r"^  workers +2 wanted +0 pending +0 running", shown, re.MULTILINE)
     local.set_faults(slow_boot=None)
     shown = screen.wait_for(r"^code=0")
     assert "The leader and 2 workers run, after " in shown
@@ -121,12 +154,12 @@ def test_a_run_asks_before_it_costs_money_and_is_drawn_until_ctrl_c_and_again(sc
     screen.command(*begin)
     screen.wait_for(r"^Type yes to go on: ")
     screen.type("yes")
-    shown = screen.wait_for(r"^. [━╸╺ ]+ 0:00:0\d 0 of 3 problems, 0 solved *$")
+    shown = screen.wait_for(r"^. [━╸╺ ]+ 0:0\d 0 of 3 problems, 0 solved *$")
     assert "Sent 3 jobs in " in shown
     screen.wait_for(r"^  no leader is running *$")
     screen.press("C-c")
     shown = screen.wait_for(r"^code=130")
-    assert "The jobs go on in AWS. To follow them again: ./run_benchmarks --resume" in shown
+    assert "The jobs go on in AWS. To follow them again:\n  ./run_benchmarks --resume" in shown
     assert "Traceback" not in shown
     screen.command("run_benchmarks", "--resume", str(tmp_path / "run"))
     screen.wait_for(r"0 of 3 problems, 0 solved")
@@ -159,7 +192,7 @@ def test_a_deletion_asks_for_the_name_and_takes_no_other(screen: Screen) -> None
 def test_ctrl_c_while_creating_says_what_goes_on(screen: Screen) -> None:
     create = ("create-solver-infrastructure", "--project", PROJECT, "--solver-type", "cloud")
     screen.command(*create)
-    screen.wait_for(r"create complete")
+    screen.wait_for(r"\d/49 done; ")
     screen.press("C-c")
     shown = screen.wait_for(r"^code=130")
     assert "AWS goes on creating the infrastructure (which costs nothing per hour)" in shown

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import boto3
 
 from satcomp_infra import cli
+from satcomp_infra.layout import COPIED, WIDTH
 from satcomp_infra.progress import Console
 from satcomp_infra.project import Project
 
@@ -19,6 +20,17 @@ PROJECT = "team/solver_1"
 NAMES = Project(PROJECT).names(ACCOUNT, REGION)
 
 
+def words(text: str) -> str:
+    """A text without its line breaks."""
+    return " ".join(text.split())
+
+
+def too_wide(text: str) -> list[str]:
+    """Lines that have more than 80 columns, and neither are to be copied nor hold a single word."""
+    lines = (line for line in text.splitlines() if len(line) > WIDTH)
+    return [line for line in lines if not line.lstrip().startswith(COPIED) and len(line.split()) > 1]
+
+
 @dataclass
 class Answer:
     """What a command printed, and its exit code."""
@@ -26,6 +38,11 @@ class Answer:
     code: int
     out: str
     err: str
+
+    @property
+    def words(self) -> str:
+        """All that was printed, progress first, without line breaks: for what may stand on several lines."""
+        return words(f"{self.err} {self.out}")
 
 
 @dataclass
@@ -41,13 +58,20 @@ class Clock:
         self.meanwhile()
 
 
-def run(command: str, *words: str, meanwhile: Callable[[], None] = lambda: None) -> Answer:
+def run(command: str, *typed: str, meanwhile: Callable[[], None] = lambda: None) -> Answer:
     clock = Clock(meanwhile=meanwhile)
     console = Console(io.StringIO(), io.StringIO(), clock=lambda: clock.now, sleep=clock.sleep)
-    code = cli.main(f"commands.{command}", list(words), console)
+    return answered(cli.main(f"commands.{command}", list(typed), console), console, typed)
+
+
+def answered(code: int, console: Console, typed: Sequence[str]) -> Answer:
+    """What was printed on a console that keeps it: nothing too wide, but for what is a program's."""
     assert isinstance(console.out, io.StringIO)
     assert isinstance(console.err, io.StringIO)
-    return Answer(code, console.out.getvalue(), console.err.getvalue())
+    answer = Answer(code, console.out.getvalue(), console.err.getvalue())
+    assert too_wide(answer.err) == []
+    assert {"--json", "--logs", "--show-model"} & set(typed) or too_wide(answer.out) == []
+    return answer
 
 
 def create(track: str = "cloud", project: str = PROJECT) -> Answer:

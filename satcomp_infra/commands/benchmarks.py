@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .. import cli
 from ..command_line import Example
 from ..errors import Exit
-from ..jobs import MAX_TIMEOUT_SECONDS
+from ..jobs import MAX_TIMEOUT_SECONDS, Verdict
 from ..progress import count
 from ..project import Project
 from .instances import MAX_NODES, check_workers
@@ -233,7 +233,7 @@ def _sample(directory: Path, console: Console) -> Exit:
 
     number = sample.write(directory)
     console.result(f"Wrote {count(number, 'problem')} and {sample.EXPECTED} to {directory}.")
-    console.say(f"Run your solver on them: ./run_benchmarks {directory} --timeout 60")
+    console.say(f"Run your solver on them:\n./run_benchmarks {directory} --timeout 60")
     return Exit.OK
 
 
@@ -275,11 +275,13 @@ def _carry_out(aws: Aws, infrastructure: Infrastructure, run: Run, args: argpars
             console.say(line)
         cost.check_budget(args.budget)
         if not args.yes and (carrying.to_send or args.setup):
-            machines.confirm(cost)
+            machines.confirm(cost, console)
         if not args.setup:
             machines.note_if_none_run(fleet, run, infrastructure, console)
     run.store()
-    console.when_interrupted = f"The jobs go on in AWS. To follow them again: ./run_benchmarks --resume {run.directory}"
+    console.when_interrupted = (
+        f"The jobs go on in AWS. To follow them again:\n./run_benchmarks --resume {run.directory}"
+    )
     try:
         if args.setup and cost.jobs:
             with machines.running(aws, infrastructure, run, cost, args.leaders, console):
@@ -289,7 +291,22 @@ def _carry_out(aws: Aws, infrastructure: Infrastructure, run: Run, args: argpars
     finally:
         run.write_results()
     console.when_interrupted = ""
-    return _tell([records.read(run.directory)], run.directory, console)
+    finished = records.read(run.directory)
+    code = _tell([finished], run.directory, console)
+    _tell_errors(finished, run.directory, console)
+    return code
+
+
+def _tell_errors(run: Finished, directory: Path, console: Console) -> None:
+    """What the first of a run's errors is, and how to send them again."""
+    errors = [row for row in run.rows if row.verdict == Verdict.ERROR]
+    if errors:
+        ended = count(len(errors), "problem has", "problems have")
+        console.result(
+            f"{ended} ended in ERROR, {errors[0].problem} because: {errors[0].reason}\n"
+            "The reasons of all stand in results.csv. To send them again:\n"
+            f"./run_benchmarks --resume {directory} --retry errors"
+        )
 
 
 def _now() -> str:

@@ -83,7 +83,7 @@ def run(args: argparse.Namespace, console: Console) -> Exit:
     project.names(aws.account, aws.region)
     existing, what = together(lambda: _existing(aws, project), lambda: plan.make(aws, project, track))
     if args.dry_run:
-        return _show(what, existing, console)
+        return _show(what, existing, track, console)
     if existing and existing.state is State.BUSY:
         existing = _attach(aws, existing, args.timeout, console)
     if existing and existing.state is State.READY:
@@ -91,11 +91,16 @@ def run(args: argparse.Namespace, console: Console) -> Exit:
         _check_track(infrastructure, track)
         storage.provide_test_problem(aws, infrastructure.bucket)  # an earlier run may have ended just before it
         console.result(f"Project '{project.name}' exists and is complete, for the {track.name} track.")
+        _next_steps(infrastructure, console)
         return Exit.OK
     if existing:
         _remove_failed_attempt(aws, existing, args.timeout, console)
     infrastructure = _create(aws, what, args.timeout, console)
     storage.provide_test_problem(aws, infrastructure.bucket)
+    console.result(
+        f"\nProject '{project.name}' is ready, for the {track.name} track. It costs nothing per hour until you start "
+        "machines."
+    )
     _next_steps(infrastructure, console)
     return Exit.OK
 
@@ -108,20 +113,22 @@ def _existing(aws: Aws, project: Project) -> Stack | None:
             raise SatcompError(
                 f"Region {aws.region} of this account has project '{other.project}' already, and has room for one: "
                 "queues and cluster have the same names in every project.",
-                "Use that one, name another region with --region, or delete it: "
+                "Use that one, name another region with --region, or delete it:\n"
                 f"./delete-solver-infrastructure --project {other.project}",
             )
     return stacks[0] if stacks else None
 
 
-def _show(what: plan.Plan, existing: Stack | None, console: Console) -> Exit:
-    console.result(str(what))
+def _show(what: plan.Plan, existing: Stack | None, track: Track, console: Console) -> Exit:
+    if existing and existing.state is State.READY:
+        _check_track(stack.Infrastructure.of(existing), track)
+    console.result(f"This would be created:\n{what}" if existing is None else f"This is what there is:\n{what}")
     if what.warning:
         console.say(f"Warning: {what.warning}")
     if existing:
-        console.result(f"It is there already ({existing.status}); nothing was changed.")
+        console.result(f"Project '{existing.project}' is there already ({existing.status}). Nothing was changed.")
     else:
-        console.result("Nothing was created; type the same without --dry-run for that.")
+        console.result("Nothing was created. For that, type the same without --dry-run.")
     return Exit.OK
 
 
@@ -143,7 +150,7 @@ def _check_track(infrastructure: Infrastructure, track: Track) -> None:
         project = infrastructure.project
         raise SatcompError(
             f"Project '{project}' exists already, for the {infrastructure.track.name} track.",
-            f"Switch it: ./update-solver-infrastructure --project {project} --solver-type {track.name}",
+            f"Switch it:\n./update-solver-infrastructure --project {project} --solver-type {track.name}",
         )
 
 
@@ -151,7 +158,7 @@ def _remove_failed_attempt(aws: Aws, existing: Stack, timeout: float, console: C
     if existing.status != "ROLLBACK_COMPLETE":  # that one alone is sure to hold nothing any more
         raise SatcompError(
             f"Project '{existing.project}' is there but not complete ({existing.status}).",
-            f"Remove what is there, then create it again: ./delete-solver-infrastructure --project {existing.project}",
+            f"Remove what is there, then create it again:\n./delete-solver-infrastructure --project {existing.project}",
         )
     console.say("An earlier attempt failed and was rolled back: removing its empty stack first.")
     aws.cloudformation.delete_stack(StackName=existing.id)
@@ -163,11 +170,11 @@ def _create(aws: Aws, what: plan.Plan, timeout: float, console: Console) -> Infr
     console.say(f"Creating:\n{what}")
     if what.warning:
         console.say(f"Warning: {what.warning}")
-    console.say(f"This takes 3 to 5 minutes (and is waited for at most {timeout / 60:.0f}).")
+    console.say(f"This takes 3 to 5 min; the command waits for at most {duration(timeout)}.")
     stack_id = stack.create(aws, what.names, what.body)
     console.when_interrupted = (
-        "AWS goes on creating the infrastructure (which costs nothing per hour); "
-        "type the same command again to go on watching."
+        "AWS goes on creating the infrastructure (which costs nothing per hour). "
+        "Type the same command again to go on watching."
     )
     with console.waiting("Creating", what.resources) as wait:
         done, cause = follow(aws, stack_id, wait, timeout=timeout, seen=set(), resources=what.resources)
@@ -180,21 +187,24 @@ def _create(aws: Aws, what: plan.Plan, timeout: float, console: Console) -> Infr
 
 
 def _next_steps(infrastructure: Infrastructure, console: Console) -> None:
-    project, track = infrastructure.project, infrastructure.track
-    worker = " --worker WORKER_IMAGE" if track.has_workers else ""
-    number = "--workers 1" if track.has_workers else "--workers 0"
+    project, has_workers = infrastructure.project, infrastructure.track.has_workers
+    worker = " --worker WORKER_IMAGE" if has_workers else ""
+    number = "--workers 1" if has_workers else "--workers 0"
     problem = f"s3://{infrastructure.bucket}/{TEST_PROBLEM}"
     console.result(
         f"""
-Project '{project}' is ready, for the {track.name} track. It costs nothing per hour until you start machines.
-
-  repository  {infrastructure.repository_uri}
-  bucket      s3://{infrastructure.bucket}
+  repository      {infrastructure.repository_uri}
+  bucket          s3://{infrastructure.bucket}
 
 Next:
-  1. Push your solver:     ./push-ecr --project {project} --leader LEADER_IMAGE{worker}
-  2. Start the machines:   ./update_instances --option setup {number}
-  3. Send a first problem: ./send_message --location {problem} {number} --await-response
-  4. Stop the machines:    ./update_instances --option shutdown
-  5. Remove everything:    ./delete-solver-infrastructure --project {project}"""
+  1. Push your solver's images:
+     ./push-ecr --project {project} --leader LEADER_IMAGE{worker}
+  2. Start the machines, which cost money from then on:
+     ./update_instances --option setup {number}
+  3. Solve a first problem:
+     ./send_message --location {problem} {number} --await-response
+  4. Stop the machines:
+     ./update_instances --option shutdown
+  5. Remove everything, when you need it no more:
+     ./delete-solver-infrastructure --project {project}"""
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from .. import cli, images, leftovers, stack, storage
@@ -65,9 +64,9 @@ def run(args: argparse.Namespace, console: Console) -> Exit:
     if existing is None or existing.project != project.name:
         return _nothing_there(aws, project, console)
     if not args.yes:
-        _confirm(project, aws.region)
+        _confirm(project, aws.region, console)
     calm = _calm(aws, existing, args.timeout, console)
-    console.when_interrupted = "What is deleted is gone; type the same command again to delete the rest."
+    console.when_interrupted = "What is deleted is gone. Type the same command again to delete the rest."
     _delete(aws, project, calm, args.timeout, console)
     return _report(aws, project, console)
 
@@ -80,19 +79,19 @@ def _nothing_there(aws: Aws, project: Project, console: Console) -> Exit:
     return _report(aws, project, console, f"There is no project '{project.name}' in region {aws.region}.")
 
 
-def _confirm(project: Project, region: str) -> None:
-    if not sys.stdin.isatty():
+def _confirm(project: Project, region: str, console: Console) -> None:
+    if not console.is_attended:
         raise UsageError(
             f"This would delete project '{project.name}' in {region} with all its files, and nobody is there to ask.",
             "Add --yes to delete it without being asked.",
         )
-    print(f"This deletes project '{project.name}' in {region}, with all files in its bucket and all its images.")
-    try:
-        answer = input("Type the project's name to go on: ")
-    except EOFError:
-        answer = ""
-    if answer.strip() != project.name:
-        raise SatcompError(f"'{answer.strip()}' is not the project's name: nothing was deleted.")
+    console.say(
+        f"This deletes project '{project.name}' in {region}, with all files in its bucket and all its images. Nothing "
+        "of that can be brought back."
+    )
+    answer = console.ask("Type the project's name to go on:")
+    if answer != project.name:
+        raise SatcompError(f"'{answer}' is not the project's name: nothing was deleted.")
 
 
 def _calm(aws: Aws, existing: Stack, timeout: float, console: Console) -> Stack:
@@ -114,7 +113,10 @@ def _delete(aws: Aws, project: Project, existing: Stack, timeout: float, console
         console.say(f"Deleted {count(objects, 'object')} and {count(pictures, 'image')}.")
         seen = events_so_far(aws, existing.id)
         aws.cloudformation.delete_stack(StackName=existing.id)
-        console.say(f"Deleting stack {existing.name}. This takes 2 to 5 minutes.")
+        console.say(
+            f"Deleting stack {existing.name}.\n"
+            f"This takes 2 to 5 min; the command waits for at most {duration(timeout)}."
+        )
     number = len(resources) if seen is not None else None  # of a deletion under way, some are gone already
     with console.waiting("Deleting", number) as wait:
         done, cause = follow(aws, existing.id, wait, timeout=timeout, seen=seen, resources=number)
@@ -123,7 +125,7 @@ def _delete(aws: Aws, project: Project, existing: Stack, timeout: float, console
         failure = cause or done.reason or done.status
         raise SatcompError(
             f"AWS couldn't delete everything. What failed first was {failure}.",
-            f"{advice(failure)} If it fails the same way again, delete that resource in the console first.",
+            f"{advice(failure)} If it fails the same way again, delete that resource in the AWS console first.",
         )
     console.say(f"Stack deleted in {duration(elapsed)}.")
 
@@ -135,7 +137,7 @@ def _report(aws: Aws, project: Project, console: Console, said: str = "") -> Exi
         raise SatcompError(
             f"{said or f'The stack of project {project.name} is deleted.'} But something is left that can cost money: "
             f"{'; '.join(remains)}.",
-            "Type ./delete-solver-infrastructure again in a minute; what is still there then, delete in the console.",
+            "Type the same command again in a minute; what is still there then, delete in the AWS console.",
         )
     console.result(f"{said or f'Project {project.name!r} is deleted.'} Nothing of it is left in {aws.region}.")
     return Exit.OK

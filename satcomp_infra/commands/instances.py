@@ -10,8 +10,9 @@ from ..command_line import Example, Parser
 from ..errors import Exit, UsageError
 from ..finding import find
 from ..fleet import Cluster
+from ..project import TEST_PROBLEM
 from ..starting import Size
-from ..stopping import stop_all
+from ..stopping import SHUTDOWN, stop_all
 
 if TYPE_CHECKING:
     import argparse
@@ -115,6 +116,14 @@ def run(args: argparse.Namespace, console: Console) -> Exit:
     size = _size(infrastructure, args)
     options = ClusterSetup.Options(args.timeout, args.stop_after, wait=not args.no_wait, keep=args.keep_on_failure)
     console.result(ClusterSetup(aws, infrastructure, console, options).run(size))
+    if args.no_wait:
+        console.result("To see how far it is:\n./show_status")
+    else:
+        problem = f"s3://{infrastructure.bucket}/{TEST_PROBLEM}"
+        console.result(
+            f"To solve a problem:\n./send_message --location {problem} --workers {size.workers} --await-response"
+        )
+    console.result(f"To stop the machines:\n{SHUTDOWN}")
     return Exit.OK
 
 
@@ -131,7 +140,9 @@ def check_workers(infrastructure: Infrastructure, workers: int) -> None:
 def _size(infrastructure: Infrastructure, args: argparse.Namespace) -> Size:
     track = infrastructure.track
     if args.workers is None and track.has_workers:
-        raise UsageError("--workers is missing: how many workers should run beside the leader?", "Type --workers 1")
+        raise UsageError(
+            "--workers is missing: how many workers should run beside the leader?", "Type for example --workers 1."
+        )
     check_workers(infrastructure, args.workers or 0)
     leaders = args.leaders or 1
     if track.max_leaders is not None and leaders > track.max_leaders:

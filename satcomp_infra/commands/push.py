@@ -151,7 +151,7 @@ class _Layers:
 def _push(registry: Registry, image: LocalImage, role: str, console: Console) -> bool:
     """Push one image. Returns whether the repository had another one, or none, before. Raises SatcompError."""
     before, started = registry.digest(role), console.clock()
-    console.say(f"Pushing {image.name} to {registry.uri}:{role}")
+    console.say(f"Pushing {image.name} to:\n  {registry.uri}:{role}")
     with console.bars() as bars:
         layers = _Layers(console, bars)
         sent = registry.push(image, role, layers.tell)
@@ -163,9 +163,9 @@ def _push(registry: Registry, image: LocalImage, role: str, console: Console) ->
         )
     took = duration(console.clock() - started)
     if before == sent:
-        console.result(f"{role}: the repository had this image already ({sent}); nothing has changed ({took}).")
+        console.result(f"{role}: the repository had this image already, so nothing has changed ({took}):\n{sent}")
     else:
-        console.result(f"{role}: {layers}, in {took}; the registry confirms {sent}.")
+        console.result(f"{role}: {layers}, in {took}. The registry confirms:\n{sent}")
     return before != sent
 
 
@@ -178,18 +178,18 @@ def _say_what_nodes_do(
     affected = [role for role in (roles if args.restart else changed) if running[role].desired]
     if not any(service.desired for service in running.values()):
         option = " --workers NUM_WORKERS" if infrastructure.track.has_workers else ""
-        console.result(f"No node runs. To start some with what was pushed: ./update_instances --option setup{option}")
+        console.result(f"No node runs. To start some with what was pushed:\n./update_instances --option setup{option}")
     elif affected and args.restart:
         cluster.restart(*affected)
         console.result(
             f"ECS lets nodes ({_nodes(affected, running)}) start again with the new image; jobs that were being solved "
-            "go back to the queue. See how far it is: ./show_status"
+            "go back to the queue. To see how far it is:\n./show_status"
         )
     elif affected:
         options = " ".join(f"--{role} {getattr(args, role)}" for role in roles)
         console.result(
             f"Nodes that run ({_nodes(affected, running)}) keep the image that they started with. To let them start "
-            "again with the new one (jobs that are being solved go back to the queue): "
+            "again with the new one (jobs that are being solved go back to the queue):\n"
             f"./push-ecr --project {infrastructure.project} {options} --restart"
         )
 

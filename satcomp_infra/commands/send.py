@@ -11,7 +11,8 @@ from ..command_line import Example
 from ..errors import Exit, UsageError
 from ..finding import find
 from ..fleet import Cluster
-from ..jobs import DEFAULT_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS, Job, S3Uri, Verdict, result_prefix
+from ..jobs import DEFAULT_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS, Job, S3Uri, Verdict, result_key, result_prefix
+from ..progress import count
 from .instances import MAX_NODES, check_workers
 from .job_options import ParserWithArgs, add_model_check, add_solver
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 _GAP = re.compile(rb"\[\d+ bytes left out here\]\r?")
 """The line that stands for what was left out of a large file (node/files.py)."""
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
 
 def parser() -> Parser:
@@ -114,14 +114,13 @@ def run(args: argparse.Namespace, console: Console) -> Exit:
     job = Job(args.location, args.workers, args.timeout, args.name, tuple(args.args), args.format, checked)
     sent = job_queue.send(aws, infrastructure, job)
     job_id = sent.id
+    place = S3Uri(infrastructure.bucket, result_key(job_id))
     console.result(f"Job {job_id}")
     _warn(args, infrastructure, fleet, console)
     if not args.await_response:
-        console.say(f"Its result will be s3://{infrastructure.bucket}/results/{job_id}/result.json")
+        console.say(f"Its result will be:\n{place}")
         return Exit.OK
-    console.when_interrupted = (
-        f"The job goes on; its result will be s3://{infrastructure.bucket}/results/{job_id}/result.json"
-    )
+    console.when_interrupted = f"The job goes on in AWS. Its result will be:\n{place}"
     with console.waiting("Waiting for the result") as wait:
         result = job_queue.await_result(aws, infrastructure, sent, wait)
     code = _show(result, console)
@@ -135,7 +134,7 @@ def _show_model(aws: Aws, infrastructure: Infrastructure, job_id: str, console: 
     found = False
     for line in storage.lines(aws, S3Uri(infrastructure.bucket, f"{result_prefix(job_id)}stdout")):
         if line[:1] == b"v" and line[1:2] in (b"", b" ", b"\t"):
-            console.result(_CONTROL.sub(" ", line.decode(errors="replace")).rstrip())
+            console.verbatim(line.decode(errors="replace").rstrip())
             found = True
         elif found and _GAP.fullmatch(line):
             console.say("Note: some of the solver's output was too large to be kept: the model is not complete.")
@@ -147,17 +146,17 @@ def _warn(args: argparse.Namespace, infrastructure: Infrastructure, fleet: Fleet
     """Say what will keep the job from being solved, as far as it can be seen now."""
     if args.location.bucket != infrastructure.bucket:
         console.say(
-            f"Note: unless you have given the nodes the permission, they can read only s3://{infrastructure.bucket}; "
-            "copy the problem there with 'aws s3 cp'."
+            "Note: unless you have given the nodes the permission, they can read the project's own bucket alone. Copy "
+            f"the problem there:\naws s3 cp {args.location} s3://{infrastructure.bucket}/"
         )
     workers = f" --workers {args.workers}" if infrastructure.track.has_workers else ""
     start = f"./update_instances --option setup{workers}"
     if not fleet.leaders.running:
-        console.say(f"Note: no leader is running, and the job waits until one is. Start it: {start}")
+        console.say(f"Note: no leader is running, and the job waits until one is. Start it:\n{start}")
     elif fleet.workers.running < args.workers:
         console.say(
-            f"Note: the job needs {args.workers} workers, and waits until more than the {fleet.workers.running} of now "
-            f"are running. Start them: {start}"
+            f"Note: the job needs {count(args.workers, 'worker')}, and waits until more than the "
+            f"{fleet.workers.running} of now are running. Start them:\n{start}"
         )
 
 
@@ -172,7 +171,7 @@ def _show(result: Result, console: Console) -> Exit:
     if result.verdict is Verdict.SAT and result.model:
         console.result(_about_the_model(result.model))
     if result.files:
-        console.result(f"To get its files: aws s3 cp --recursive {result.files} .")
+        console.result(f"To get its files:\naws s3 cp --recursive {result.files} .")
     return Exit.FAILURE if result.verdict is Verdict.ERROR else Exit.OK
 
 

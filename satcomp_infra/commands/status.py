@@ -10,6 +10,7 @@ from .. import cli, node_logs, screen
 from ..command_line import Example, Parser
 from ..errors import Exit, SatcompError
 from ..finding import find
+from ..progress import duration
 from ..status import look
 
 if TYPE_CHECKING:
@@ -92,7 +93,10 @@ def run(args: argparse.Namespace, console: Console) -> Exit:
         _logs(aws, args, console)
         return Exit.OK
     status = look(aws, args.project)
-    console.result(json.dumps(status.as_json(), indent=2) if args.json else screen.draw(status))
+    if args.json:
+        console.verbatim(json.dumps(status.as_json(), indent=2))
+    else:
+        console.result(screen.draw(status))
     return Exit.OK if status.is_well else Exit.FAILURE
 
 
@@ -104,10 +108,10 @@ def _logs(aws: Aws, args: argparse.Namespace, console: Console) -> None:
     lines = node_logs.follow(aws, group, start, console) if args.follow else node_logs.lines(aws, group, start)
     printed = False
     for line in lines:
-        console.result(str(line))
+        console.verbatim(str(line))
         printed = True
     if not printed:
-        console.say(f"No {args.logs} has printed anything in the last {screen.span(span)}. More: --since 8h")
+        console.say(f"No {args.logs} has printed anything in the last {duration(span)}. Look further back: --since 8h")
 
 
 def _watch(aws: Aws, args: argparse.Namespace, console: Console) -> None:
@@ -144,10 +148,7 @@ def _drawing(console: Console) -> Iterator[Callable[[str], None]]:
     if not (console.interactive and console.out.isatty()):
         yield lambda text: console.result(f"{text}\n")
         return
-    from rich.console import Console as RichConsole
-    from rich.live import Live
-    from rich.text import Text
+    from ..drawing import in_place
 
-    terminal = RichConsole(file=console.out, highlight=False, markup=False)
-    with Live(console=terminal, auto_refresh=False) as live:
-        yield lambda text: live.update(Text(text), refresh=True)
+    with in_place(console.out) as draw:
+        yield lambda text: draw(console.shown(text))

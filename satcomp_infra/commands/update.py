@@ -82,14 +82,15 @@ def _check_idle(aws: Aws, infrastructure: Infrastructure) -> None:
         raise SatcompError(
             f"Project '{infrastructure.project}' still runs {count(len(running), 'machine')} of the "
             f"{infrastructure.track.name} track; a switch would stop whatever is being solved there.",
-            "Stop them first: ./update_instances --option shutdown",
+            "Stop them first:\n./update_instances --option shutdown",
         )
 
 
 def _show_changes(aws: Aws, infrastructure: Infrastructure, body: str, console: Console) -> Exit:
+    console.result(f"This would change in stack {infrastructure.stack}:")
     for change in stack.changes(aws, infrastructure.stack, body):
-        console.result(f"  {change.action:<8} {change.resource:<24} {change.kind}")
-    console.result("Nothing was changed; type the same without --dry-run for that.")
+        console.result(f"  {change.action:<8}{change.resource:<26}{change.kind}")
+    console.result("Nothing was changed. For that, type the same without --dry-run.")
     return Exit.OK
 
 
@@ -101,14 +102,14 @@ def _switch(
         raise SatcompError(f"Project '{infrastructure.project}' has just been deleted.")
     seen = events_so_far(aws, current.id)
     console.say(
-        f"Switching project '{infrastructure.project}' to the {track.name} track. This takes 1 to 2 minutes "
-        f"(and is waited for at most {timeout / 60:.0f})."
+        f"Switching project '{infrastructure.project}' to the {track.name} track.\n"
+        f"This takes 1 to 2 min; the command waits for at most {duration(timeout)}."
     )
     if not stack.update(aws, current, body):
         console.result("AWS finds nothing to change.")
         return Exit.OK
-    console.when_interrupted = "AWS goes on with the switch; type the same command again to go on watching."
-    with console.waiting("Updating") as wait:
+    console.when_interrupted = "AWS goes on with the switch. Type the same command again to go on watching."
+    with console.waiting("Switching") as wait:
         done, cause = follow(aws, current.id, wait, timeout=timeout, seen=seen)
         elapsed = wait.elapsed
     if done.status not in ("UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"):
@@ -118,8 +119,10 @@ def _switch(
             f"AWS couldn't switch the infrastructure{back}. What failed first was {failure}.", advice(failure)
         )
     console.when_interrupted = ""
+    workers = 1 if track.has_workers else 0
     console.result(
-        f"Switched to the {track.name} track in {duration(elapsed)}: nodes will be {track.instance_type}, "
-        f"{track.vcpus} vCPU, {track.machine_memory // 1024} GiB."
+        f"Switched to the {track.name} track in {duration(elapsed)}: machines will be {track.instance_type}, "
+        f"{track.vcpus} vCPU, {track.machine_memory // 1024} GiB.\n"
+        f"Start them, which costs money from then on:\n./update_instances --option setup --workers {workers}"
     )
     return Exit.OK

@@ -46,7 +46,8 @@ def run(args: argparse.Namespace, console: Console) -> Exit:
     problems = [_problem_file(path) for path in args.problem] or _built_in_problems()
     console.when_interrupted = "The local cloud is stopped, and nothing of it is left."
     console.result(
-        "The local cloud takes AWS's place on this machine: no account is needed, and there is nothing to pay."
+        "The local cloud takes AWS's place on this machine: no account is needed, and there is nothing to pay. What "
+        "AWS would take in time and money is said as it comes."
     )
     with cloud.start(solver_dir=solver) as local:
         failure = _rehearse(local, tracks, problems, args, console) if tracks else ""
@@ -83,7 +84,7 @@ def _accept(args: argparse.Namespace, console: Console) -> Exit:
         )
         return Exit.FAILURE
     console.result(
-        f"\nAll {len(checks)} checks passed. Push the images: ./push-ecr --project PROJECT_NAME {_options(images)}"
+        f"\nAll {len(checks)} checks passed. Push the images:\n./push-ecr --project PROJECT_NAME {_options(images)}"
     )
     return Exit.OK
 
@@ -145,7 +146,6 @@ def _table(walkthrough: Walkthrough, console: Console) -> None:
 def _shortened(command: str, width: int = 54) -> str:
     """A command without what is the same in all of them, cut to a width."""
     text = re.sub(r"s3://[^/]+/", "", command.removeprefix("./"))
-    text = re.sub(r"\S*/rehearsal-\w+/", "", text)
     text = re.sub(
         r" --(location|option|project rehearsal/solver_1|solver-type|yes|await-response|timeout \d+)", "", text
     )
@@ -159,7 +159,8 @@ def _keep(local: LocalCloud, console: Console) -> None:
     exports = "\n".join(f"  export {name}={value}" for name, value in sorted(local.environment().items()))
     console.result(
         f"""
-The local cloud stays up until you press Ctrl-C here. In another terminal, in this folder, paste:
+The local cloud stays up until you press Ctrl-C here. In another terminal, in
+this folder, paste:
 
   source .venv/bin/activate
 {exports}
@@ -168,8 +169,8 @@ Then type any command of the walkthrough, for example:
 
   ./create-solver-infrastructure --project my-solver --solver-type cloud
 
-push-ecr is not needed (and can't work: the local cloud has no registry): the solver's images are registered in every
-repository that you create."""
+push-ecr is not needed (and can't work: the local cloud has no registry): the
+solver's images are registered in every repository that you create."""
     )
     try:
         while True:
@@ -186,7 +187,7 @@ def _solver(folder: Path) -> Path:
     for name in ("solver", "worker", "cleanup"):
         path = folder / name
         if path.exists() and not os.access(path, os.X_OK):
-            raise UsageError(f"--solver {folder}: '{name}' in it is not executable.", f"Type: chmod +x {path}")
+            raise UsageError(f"--solver {folder}: '{name}' in it is not executable.", f"Type:\nchmod +x {path}")
     if not program.exists():
         raise UsageError(f"--solver {folder}: it holds no 'solver'.", "That is what the leader runs for each problem.")
     return folder.resolve()

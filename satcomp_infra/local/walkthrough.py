@@ -12,7 +12,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..progress import duration
+from ..layout import command
+from ..progress import count, duration
 from ..project import TEST_PROBLEM, Project
 from .settings import ACCOUNT, CLONE
 
@@ -58,6 +59,7 @@ class Walkthrough:
     def __init__(self, local: LocalCloud, console: Console, *, timeout: int, in_containers: bool = False) -> None:
         """`in_containers`: nodes are containers of real images, which nobody has to push."""
         self._in_containers = in_containers
+        self._told: set[str] = set()
         self._local = local
         self._console = console
         self._timeout = timeout
@@ -67,47 +69,62 @@ class Walkthrough:
     def create(self, track: Track) -> None:
         """Create the infrastructure, and register the images that push-ecr would push."""
         self._command(
-            f"Create the infrastructure for the {track.name} track: one CloudFormation stack, which costs nothing yet.",
+            f"Create the infrastructure for the {track.name} track: a network, a bucket for problems and results, a "
+            "queue for jobs, a repository for your solver's images. AWS makes it as one CloudFormation stack, in 3 to "
+            "5 min, and it costs nothing per hour.",
             *("create-solver-infrastructure", "--project", PROJECT.name, "--solver-type", track.name),
         )
         register_images(self._local)
         if self._in_containers:
             return
         self._explain(
-            "Push the solver's images: that needs a Docker engine and a registry, which the local cloud is not. So the",
-            "images 'leader' and 'worker' are registered without being pushed, and nodes run their scripts directly.",
+            "Push the solver's images, which the machines run. That needs a Docker engine and a registry, which the "
+            "local cloud is not: so images 'leader' and 'worker' are registered here without being pushed, and nodes "
+            "run the solver's scripts directly. In AWS you would type:"
         )
+        words = ("./push-ecr", "--project", PROJECT.name, "--leader", "LEADER_IMAGE", "--worker", "WORKER_IMAGE")
+        self._console.result(command(words, "  "))
 
     def upload(self, problems: Sequence[Problem]) -> None:
         """Put the problems into the bucket."""
         client = self._local.client("s3")
-        self._explain("Upload problems to the project's bucket; in AWS you would type:")
+        self._explain("Upload problems to the project's bucket, where nodes fetch them. In AWS you would type:")
         for problem in problems:
-            self._console.result(f"#   aws s3 cp {shlex.quote(problem.name)} s3://{self.bucket}/")
+            self._console.result(command(("aws", "s3", "cp", problem.name, f"s3://{self.bucket}/"), "  "))
             client.put_object(Bucket=self.bucket, Key=problem.name, Body=problem.content)
 
     def switch(self, track: Track) -> None:
         """Switch to another track."""
         self._command(
-            f"Switch to the {track.name} track: {track.instance_type}, {track.vcpus} vCPU. No machine may run then.",
+            f"Switch to the {track.name} track: one machine of {track.vcpus} cores ({track.instance_type}) in place of "
+            "several. No machine may run meanwhile. AWS takes 1 to 2 min for it.",
             *("update-solver-infrastructure", "--project", PROJECT.name, "--solver-type", track.name),
         )
 
     def set_up(self, track: Track, workers: int, *, timeout: int | None = None) -> None:
         """Start the nodes; `timeout`: seconds after which to give up."""
-        nodes = f"a leader and {workers} workers" if track.has_workers else "one leader with all cores"
+        nodes = f"a leader and {count(workers, 'worker')}" if track.has_workers else "a leader, which has all cores"
+        what = (
+            "A leader takes jobs from the queue, one after the other, and runs the solver; its workers help it. Each "
+            "is a node, on a machine of its own."
+        )
         self._command(
-            f"Start the machines: {nodes}. In AWS they cost money from here on.",
+            f"Start the machines: {nodes}. {self._once(what)}AWS takes 2 to 5 min for it, and they cost money from "
+            "here on, until they are stopped.",
             *("update_instances", "--option", "setup", "--workers", str(workers)),
             *(("--timeout", f"{timeout}s") if timeout else ()),
         )
 
     def solve(self, problem: Problem, workers: int) -> None:
         """Send a problem and wait for its verdict."""
-        what = f"It is known to be {problem.verdict}." if problem.verdict else ""
+        known = f"It is known to be {problem.verdict}. " if problem.verdict else ""
+        what = self._once(
+            "A job goes to the queue, and the leader takes it: it fetches the problem from the bucket, runs the "
+            "solver, checks the model of a SAT answer, and puts the result into the bucket."
+        )
         location = f"s3://{self.bucket}/{problem.name}"
         self._command(
-            f"Solve {problem.name}. {what}".strip(),
+            f"Solve {problem.name}. {known}{what}".strip(),
             *("send_message", "--location", location, "--workers", str(workers)),
             *("--timeout", str(self._timeout), "--await-response"),
             verdict=problem.verdict,
@@ -123,28 +140,31 @@ class Walkthrough:
 
     def run_suite(self, directory: Path, number: int) -> None:
         """Write the sample suite into a directory, run so many of its problems, and report."""
-        suite, run = directory / "suite", directory / "run"
         self._command(
             "From one problem to a competition: write a suite of small problems whose answers are known ...",
-            *("run_benchmarks", "--sample", str(suite)),
+            *("run_benchmarks", "--sample", "suite"),
+            directory=directory,
         )
         self._command(
-            f"... and run the solver on {number} of them. The report is removed here; it stays where you say --output.",
-            *("run_benchmarks", str(suite), "--limit", str(number), "--timeout", str(self._timeout)),
-            *("--output", str(run), "--yes"),
+            f"... and run the solver on {number} of them, which ends in a report. (The rehearsal removes it again. "
+            "Yours stays, in the directory that --output names.)",
+            *("run_benchmarks", "suite", "--limit", str(number), "--timeout", str(self._timeout)),
+            *("--output", "runs/first", "--yes"),
+            directory=directory,
         )
 
     def shut_down(self) -> None:
         """Stop the nodes."""
         self._command(
-            "Stop the machines, and with them the costs. Files and infrastructure stay.",
+            "Stop the machines, and with them the costs. Infrastructure and files stay. AWS takes 1 to 2 min for it.",
             *("update_instances", "--option", "shutdown"),
         )
 
     def delete(self) -> None:
         """Remove the infrastructure."""
         self._command(
-            "Remove everything. (On a terminal, without --yes, you are asked for the project's name.)",
+            "Remove everything, the files in the bucket included: nothing is left that could cost money. AWS takes 2 "
+            "to 5 min for it. (Without --yes you are asked for the project's name.)",
             *("delete-solver-infrastructure", "--project", PROJECT.name, "--yes"),
         )
 
@@ -156,16 +176,21 @@ class Walkthrough:
         self._explain(f"Look into the local cloud for what may be left: {outcome}.")
         self._done(Step("(look for what is left)", time.monotonic() - started, outcome, not left))
 
-    def _explain(self, *lines: str) -> None:
-        self._console.result()
-        for line in lines:
-            self._console.result(f"# {line}")
+    def _explain(self, text: str) -> None:
+        self._console.result(f"\n# {text}")
 
-    def _command(self, why: str, *words: str, verdict: str | None = None) -> None:
-        """Run a command. `verdict`, where it is one that prints one: the right one, or empty for any but ERROR."""
+    def _once(self, text: str) -> str:
+        """A text, and a blank behind it, the first time; nothing once it has been told."""
+        if text in self._told:
+            return ""
+        self._told.add(text)
+        return f"{text} "
+
+    def _command(self, why: str, *words: str, verdict: str | None = None, directory: Path | None = None) -> None:
+        """Run a command, in a directory. `verdict`, where it prints one: the right one, or empty for any but ERROR."""
         self._explain(why)
         started = time.monotonic()
-        code, lines = self._run(*words)
+        code, lines = self._run(*words, directory=directory)
         outcome = f"exit code {code}" if code else "ok"
         good = code == 0
         if verdict is not None:
@@ -176,14 +201,15 @@ class Walkthrough:
                 outcome += f" (should be {verdict})"
         self._done(Step(f"./{shlex.join(words)}", time.monotonic() - started, outcome, good))
 
-    def _run(self, *words: str, patience: float | None = None) -> tuple[int, list[str]]:
+    def _run(self, *words: str, patience: float | None = None, directory: Path | None = None) -> tuple[int, list[str]]:
         """Run a command, and echo it and what it prints; with `patience`, interrupt it after so many seconds."""
-        self._console.result(f"$ ./{shlex.join(words)}")
+        self._console.result(command((f"./{words[0]}", *words[1:])))
         lines = []
         with subprocess.Popen(
             [sys.executable, str(CLONE / words[0]), *words[1:]],
             env={**os.environ, **self._local.environment(), "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
+            cwd=directory,
             text=True,
         ) as child:
             assert child.stdout is not None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .. import automatic_stop, prices, template
 from ..errors import SatcompError, UsageError
-from ..progress import count, duration
+from ..progress import count, dollars, duration
 from ..project import Project
 from .problems import content_of
 from .records import RESULTS, read
@@ -69,15 +69,16 @@ class Estimate:
 
     def lines(self) -> list[str]:
         """What to say before money is spent."""
-        hour = self.nodes * self.node_hour
+        workers = self.nodes - self.leaders
+        nodes = count(self.leaders, "leader") + (f", {count(workers, 'worker')}" if workers > 0 else "")
         lines = [
-            f"  nodes           {self.nodes} ({count(self.leaders, 'leader')}), {hour:.2f} USD per hour",
-            f"  at worst        {self.worst:.2f} USD: {count(self.jobs, 'problem')} in {duration(self.worst_seconds)}",
+            f"  machines        {self.nodes} ({nodes}), {dollars(self.nodes * self.node_hour)} per hour",
+            f"  at worst        {dollars(self.worst)}: {count(self.jobs, 'problem')} in {duration(self.worst_seconds)}",
         ]
         if self.likely is None:
             lines.append("  likely          not known: no earlier run has solved these problems")
         else:
-            lines.append(f"  likely          {self.likely:.2f} USD, by earlier runs of {count(self.known, 'problem')}")
+            lines.append(f"  likely          {dollars(self.likely)}, by earlier runs of {count(self.known, 'problem')}")
         return lines
 
     def check_budget(self, budget: float) -> None:
@@ -89,8 +90,8 @@ class Estimate:
         jobs = math.floor(seconds / (self.timeout + OVERHEAD_SECONDS)) * self.leaders
         fits = [f"--timeout {timeout}"] * (timeout > 0) + [f"--limit {jobs}"] * (jobs > 0)
         raise SatcompError(
-            f"At worst this costs {self.worst:.2f} USD, more than the budget of {budget:.2f} USD.",
-            "Raise --budget" + (f", or take less: {' or '.join(fits)}" if fits else ""),
+            f"At worst this costs {dollars(self.worst)}, more than the budget of {dollars(budget)}.",
+            "Raise --budget" + (f", or take less: {' or '.join(fits)}." if fits else "."),
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from .. import automatic_stop
 from ..cluster_setup import ClusterSetup
 from ..errors import SatcompError, UsageError
 from ..fleet import Cluster
+from ..progress import count, dollars
 from ..starting import Size
 from ..stopping import stop_all
 from .costs import MARGIN_SECONDS, Estimate, likely_seconds
@@ -44,14 +44,13 @@ def estimate(
     return Estimate(len(jobs), settings.timeout, leaders, nodes, settings.node_hour, likely, known)
 
 
-def confirm(cost: Estimate) -> None:
+def confirm(cost: Estimate, console: Console) -> None:
     """Ask whether to spend the money. Raises UsageError where nobody is there, SatcompError where the answer is no."""
-    if not sys.stdin.isatty():
+    if not console.is_attended:
         raise UsageError(
-            f"This can cost {cost.worst:.2f} USD, and nobody is there to ask.", "Add --yes to run it all the same."
+            f"This can cost {dollars(cost.worst)}, and nobody is there to ask.", "Add --yes to run it all the same."
         )
-    print("Type yes to go on: ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    if console.ask("Type yes to go on:").lower() not in ("y", "yes"):
         raise SatcompError("Nothing was sent.")
 
 
@@ -61,13 +60,13 @@ def note_if_none_run(fleet: Fleet, run: Run, infrastructure: Infrastructure, con
     start = f"./update_instances --option setup{workers}"
     if not fleet.leaders.desired:
         console.say(
-            f"Note: no leader is running, and jobs wait until one is. Start it, in another terminal: {start}  "
-            "Or let this command start and stop the machines: --setup"
+            f"Note: no leader is running, and jobs wait until one is. Start it, in another terminal:\n{start}\n"
+            "Or let this command start and stop the machines, with --setup."
         )
     elif fleet.workers.desired < run.settings.workers:
         console.say(
-            f"Note: each job needs {run.settings.workers} workers, and waits until more than the "
-            f"{fleet.workers.desired} of now are running. Start them, in another terminal: {start}"
+            f"Note: each job needs {count(run.settings.workers, 'worker')}, and waits until more than the "
+            f"{fleet.workers.desired} of now are running. Start them, in another terminal:\n{start}"
         )
 
 
@@ -89,6 +88,6 @@ def running(
         stop_all(Cluster.of(aws, infrastructure), console, _SETUP_SECONDS)
         automatic_stop.remove(aws, infrastructure.auto_scaling_group)
         console.when_interrupted = (
-            f"No machine is running. Jobs that are not done stay on the queue; to go on: ./run_benchmarks --resume "
-            f"{run.directory} --setup"
+            "No machine is running. Jobs that are not done stay on the queue. To go on:\n"
+            f"./run_benchmarks --resume {run.directory} --setup"
         )

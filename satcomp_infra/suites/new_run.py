@@ -30,15 +30,15 @@ def make(aws: Aws, infrastructure: Infrastructure, args: argparse.Namespace, dir
     answers = args.expected or _answers_beside(args.problems)
     known = expected.expected_verdicts(answers, [source.name for source in sources]) if answers else {}
     if answers:
-        console.say(f"{answers} says what is right of {len(known)} of {count(len(sources), 'problem')}.")
+        console.say(f"{answers} has the right answer to {len(known)} of {count(len(sources), 'problem')}.")
     with console.waiting(f"Uploading {count(len(sources), 'problem')}", len(sources)) as wait:
         uploaded = problems.upload(aws, infrastructure.bucket, sources, known, wait)
     console.say(problems.shown(uploaded))
     outside = sum(not problem.location.startswith(f"s3://{infrastructure.bucket}/") for problem in uploaded.problems)
     if outside:
         console.say(
-            f"Note: {count(outside, 'problem')} are not in s3://{infrastructure.bucket}: unless you have given the "
-            "nodes the permission, they can't read them."
+            f"Note: {count(outside, 'problem is', 'problems are')} not in the project's bucket: unless you have given "
+            "the nodes the permission, they can't read what is elsewhere."
         )
     settings = Settings(
         name=args.name or directory.resolve().name,

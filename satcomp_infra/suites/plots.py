@@ -37,7 +37,7 @@ def missing() -> str:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        return "There are no pictures: the Python package matplotlib is missing. Type: pip install -e '.[plot]'"
+        return "There are no pictures: the Python package matplotlib is missing. Type 'pip install -e .[plot]'."
     return ""
 
 

@@ -114,7 +114,7 @@ def _in_s3(word: str, objects: ObjectLister) -> Iterator[tuple[str, S3Uri]]:
         uri = S3Uri(uri.bucket, "")
     keys = [key for key, _ in objects(uri) if is_problem(key)]
     if not keys:
-        raise UsageError(f"There is no problem at {word}.", f"{_WHAT} See what there is: aws s3 ls {word}")
+        raise UsageError(f"There is no problem at {word}.", f"{_WHAT} See what there is:\naws s3 ls {word}")
     if uri.key in keys:
         keys = [uri.key]
     folder = uri.key[: uri.key.rfind("/") + 1]

@@ -46,7 +46,7 @@ class Report:
         lines = []
         if self.comparison.contradictions:
             lines.append(f"WRONG OR CONTRADICTING ANSWERS: {len(self.comparison.contradictions)}")
-            lines += [f"  {found.problem} {found.text}" for found in self.comparison.contradictions[:10]]
+            lines += [f"  {found.problem}: {found.text}" for found in self.comparison.contradictions[:10]]
             more = len(self.comparison.contradictions) - 10
             lines += [f"  and {more} more, see {REPORT}"] if more > 0 else []
             lines += [

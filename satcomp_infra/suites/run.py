@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import SatcompError
 from ..fleet import Cluster
 from ..jobs import Verdict
-from ..progress import count, duration
+from ..progress import count, dollars, duration, moment
 from ..stopping import SHUTDOWN
 from .costs import Estimate, Meter, StopKeeper
 from .following import Follower
@@ -125,8 +125,9 @@ class Carrying:
         follower.clear_announcements()
         keeper.give_back()
         meter.read(0, console.clock())
-        cost = f", for {meter.dollars:.2f} USD" if meter.dollars >= 0.005 else ""
-        console.say(f"All {count(len(run.problems), 'problem')} have a result, after {duration(elapsed)}{cost}.")
+        cost = f", for {dollars(meter.dollars)}" if meter.dollars >= 0.005 else ""
+        all_have = count(len(run.problems), "problem has", "problems have")
+        console.say(f"All done: {all_have} a result, after {duration(elapsed)}{cost}.")
 
     def _keeper(self, fleet: Fleet) -> StopKeeper:
         """The automatic stop's, which may be moved as far as the budget allows it from now on."""
@@ -143,16 +144,15 @@ class Carrying:
         rest = Estimate(self.run.unfinished, settings.timeout, leaders, fleet.instances, settings.node_hour)
         moved = keeper.keep(rest.worst_seconds)
         if moved:
-            wait.event(
-                f"The automatic stop was moved to {moved.astimezone():%Y-%m-%d %H:%M}, for the jobs that remain."
-            )
+            wait.event(f"The automatic stop was moved to {moment(moved)}, for the jobs that remain.")
 
     def _check_budget(self, meter: Meter) -> None:
         budget = self.run.settings.budget
         if budget and meter.dollars > budget:
             raise SatcompError(
-                f"The budget of {budget:.2f} USD is used up; {count(self.run.unfinished, 'problem')} have no result.",
-                f"Stop the machines, unless --setup does it: {SHUTDOWN}",
+                f"The budget of {dollars(budget)} is used up; "
+                f"{count(self.run.unfinished, 'problem has', 'problems have')} no result.",
+                f"Stop the machines, unless --setup does it:\n{SHUTDOWN}",
             )
 
     def lines(self, fleet: Fleet, follower: Follower, meter: Meter) -> list[str]:
@@ -174,7 +174,7 @@ class Carrying:
         if per_minute:
             how.append(f"{per_minute:.1f} per minute, {duration(left)} left")
         if meter.dollars:
-            how.append(f"{meter.dollars:.2f} USD so far")
+            how.append(f"{dollars(meter.dollars)} so far")
         lines = [f"{len(run.rows)} of {len(run.problems)} problems, {solved} solved", ", ".join(what), ", ".join(how)]
         return [line for line in lines if line]
 

@@ -157,11 +157,11 @@ def _contradictions(rows: Sequence[Row], names: Sequence[str]) -> list[Contradic
     expected = {row.expected for row in rows if row.expected}
     proven = [place for place, row in enumerate(rows) if row.verdict == Verdict.SAT and row.model == "right"]
     if len(expected) > 1:
-        found.append(Contradiction(problem, "is expected to be SAT in one run and UNSAT in another."))
+        found.append(Contradiction(problem, "it is expected to be SAT in one run and UNSAT in another."))
     truth = Verdict.SAT if proven else next(iter(expected), "") if len(expected) == 1 else ""
     if proven and Verdict.UNSAT in expected:
         who = names[proven[0]]
-        found.append(Contradiction(problem, f"is expected to be UNSAT, but a checked model of {who} satisfies it."))
+        found.append(Contradiction(problem, f"it is expected to be UNSAT, but a checked model of {who} satisfies it."))
     bad_models = frozenset(place for place, row in enumerate(rows) if row.model.startswith("wrong"))
     found += [
         Contradiction(problem, f"{names[place]} gave a model that doesn't satisfy it.", frozenset({place}))

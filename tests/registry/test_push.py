@@ -74,10 +74,10 @@ class TestAPush:
         assert answer.code == 0, answer.err
         for role in ("leader", "worker"):
             there = registry.manifest(PROJECT, role)
-            assert f"{role}: " in answer.out
-            assert f"the registry confirms {there['digest']}." in answer.out
+            assert f"{role}: " in answer.words
+            assert f"The registry confirms: {there['digest']}" in answer.words
         assert len(registry.manifest(PROJECT, "leader")["layers"]) == 2
-        assert "No node runs. To start some with what was pushed: ./update_instances --option setup" in answer.out
+        assert "No node runs. To start some with what was pushed: ./update_instances --option setup" in answer.words
 
     def test_an_image_is_named_by_its_id_or_digest_as_well(self, registry: Registry) -> None:
         image = fresh(registry)
@@ -91,8 +91,8 @@ class TestAPush:
             fresh(registry)
             answer = push("--leader", "my-solver:leader")
         assert answer.err.count("already there") == 1
-        assert "sent, 0.1 MB" in answer.err
-        assert "leader: 1 layer sent (0.1 MB), 1 was there already, in " in answer.out
+        assert "sent, 0.1 MB" in answer.words
+        assert "leader: 1 layer sent (0.1 MB), 1 was there already, in " in answer.words
 
     def test_the_same_image_again_sends_nothing_and_says_so(self, registry: Registry) -> None:
         fresh(registry)
@@ -100,8 +100,8 @@ class TestAPush:
         registry.set_faults()
         answer = push("--leader", "my-solver:leader")
         assert answer.code == 0
-        assert "leader: the repository had this image already (sha256:" in answer.out
-        assert "nothing has changed" in answer.out
+        assert "leader: the repository had this image already, so nothing has changed (" in answer.words
+        assert "\n  sha256:" in answer.out
         assert not [request for request in registry.requests() if request.startswith(("POST", "PATCH"))]
 
     def test_credentials_are_left_nowhere(self, registry: Registry, tmp_path: Path) -> None:
@@ -125,8 +125,8 @@ class TestBeforeTheFirstByte:
         answer = push(*words)
         assert (answer.code, answer.out) == (1, "")
         assert registry.requests() == []
-        assert len(answer.err.splitlines()) == 1
-        return answer.err
+        assert "\n\n" not in answer.err
+        return answer.words
 
     def test_an_engine_that_does_not_run(self, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("DOCKER_HOST", f"unix://{registry.home}/nothing.sock")
@@ -204,7 +204,7 @@ class TestWhatGoesWrong:
         registry.set_faults({"about": "POST .*/blobs/uploads", "status": 403, "body": EXPIRED})
         answer = push("--leader", "my-solver:leader")
         assert answer.code == 0
-        assert "logging in again" in answer.err
+        assert "logging in again" in answer.words
         assert cluster.local.calls()["ecr.GetAuthorizationToken"] == 2
 
     def test_one_that_stays_expired_is_an_error(self, registry: Registry, cluster: LocalCluster) -> None:
@@ -213,7 +213,7 @@ class TestWhatGoesWrong:
         registry.set_faults({"about": "POST .*/blobs/uploads", "status": 403, "body": EXPIRED, "times": 99})
         answer = push("--leader", "my-solver:leader")
         assert answer.code == 1
-        assert "The registry accepts no login of yours" in answer.err
+        assert "The registry accepts no login of yours" in answer.words
         assert cluster.local.calls()["ecr.GetAuthorizationToken"] == 2
 
     def test_a_permission_that_is_missing(self, registry: Registry) -> None:
@@ -221,9 +221,9 @@ class TestWhatGoesWrong:
         registry.set_faults({"about": "POST .*/blobs/uploads", "status": 403, "body": FORBIDDEN, "times": 99})
         answer = push("--leader", "my-solver:leader")
         assert answer.code == 1
-        assert f"Your AWS user may not push to repository {PROJECT}" in answer.err
-        assert "not authorized to perform: ecr:InitiateLayerUpload" in answer.err
-        assert "docs/permissions.md" in answer.err
+        assert f"Your AWS user may not push to repository {PROJECT}" in answer.words
+        assert "not authorized to perform: ecr:InitiateLayerUpload" in answer.words
+        assert "docs/permissions.md" in answer.words
 
     def test_a_full_disk(self, registry: Registry) -> None:
         fresh(registry)
@@ -233,8 +233,8 @@ class TestWhatGoesWrong:
         finally:
             registry.fill_disk(False)
         assert answer.code == 1
-        assert "The Docker engine's disk is full" in answer.err
-        assert "docker system prune" in answer.err
+        assert "The Docker engine's disk is full" in answer.words
+        assert "docker system prune" in answer.words
 
     def test_a_connection_that_breaks_is_resumed_where_it_was(self, registry: Registry) -> None:
         fresh(registry)
@@ -243,9 +243,9 @@ class TestWhatGoesWrong:
         registry.set_faults({"about": "PUT .*/manifests/", "cut": True})
         answer = push("--leader", "my-solver:leader")
         assert answer.code == 0
-        assert "going on in 2 s" in answer.err
+        assert "going on in 2 s" in answer.words
         assert answer.err.count("sent, 0.1 MB") == 1
-        assert "1 layer sent (0.1 MB), 1 was there already" in answer.out
+        assert "1 layer sent (0.1 MB), 1 was there already" in answer.words
 
     def test_a_connection_that_keeps_breaking_is_given_up(self, registry: Registry) -> None:
         fresh(registry)
@@ -253,7 +253,7 @@ class TestWhatGoesWrong:
         answer = push("--leader", "my-solver:leader")
         assert answer.code == 1
         assert answer.err.count("The connection broke") == registry_module.RESUMPTIONS
-        assert "The connection to the registry keeps breaking" in answer.err
+        assert "The connection to the registry keeps breaking" in answer.words
 
     def test_a_registry_that_is_overloaded_is_tried_again(self, registry: Registry) -> None:
         fresh(registry)
@@ -267,7 +267,7 @@ class TestWhatGoesWrong:
         registry.set_faults({"about": "PATCH", "cut": True})
         answer = push("--leader", "my-solver:leader")
         assert answer.code == 0
-        assert "the connection broke: retrying in 5 seconds" in answer.err
+        assert "the connection broke: retrying in 5 seconds" in answer.words
         assert answer.err.count("sent, 0.1 MB") == 1
 
     def test_a_registry_that_has_something_else_then(self, registry: Registry) -> None:
@@ -279,7 +279,7 @@ class TestWhatGoesWrong:
         registry.set_faults({"about": "PUT .*/manifests/leader", **taken})
         answer = push("--leader", "my-solver:leader")
         assert answer.code == 1
-        assert f"is not what was pushed: the registry has {old}, and sha256:" in answer.err
+        assert f"is not what was pushed: the registry has {old}, and sha256:" in answer.words
 
     def test_an_engine_that_ends_in_the_middle(self, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
         fresh(registry)
@@ -287,7 +287,7 @@ class TestWhatGoesWrong:
             monkeypatch.setenv("DOCKER_HOST", host)
             answer = push("--leader", "my-solver:leader")
         assert answer.code == 1
-        assert "broke off in the middle of the push" in answer.err
+        assert "broke off in the middle of the push" in answer.words
 
 
 class TestNodesThatRun:
@@ -303,13 +303,13 @@ class TestNodesThatRun:
         fresh(registry)
         answer = push("--leader", "my-solver:leader")
         restart = f"./push-ecr --project {PROJECT} --leader my-solver:leader --restart"
-        assert "Nodes that run (1 leader) keep the image that they started with." in answer.out
-        assert answer.out.endswith(f": {restart}\n")
+        assert "Nodes that run (1 leader) keep the image that they started with." in answer.words
+        assert answer.out.endswith(f":\n  {restart}\n")
         assert {node.role: node.pid for node in cluster.local.nodes()} == before
 
         answer = push("--leader", "my-solver:leader", "--restart")
         assert answer.code == 0
-        assert "ECS lets nodes (1 leader) start again with the new image" in answer.out
+        assert "ECS lets nodes (1 leader) start again with the new image" in answer.words
         eventually(lambda: {node.pid for node in cluster.local.nodes("leader")}.isdisjoint(before.values()))
         eventually(lambda: cluster.cluster.look().is_complete(1, 1))
         assert [node.pid for node in cluster.local.nodes("worker")] == [before["worker"]]
