@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .layout import encodable
-from .progress import megabytes
+from .units import megabytes
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

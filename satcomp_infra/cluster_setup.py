@@ -12,10 +12,10 @@ from .diagnosis import diagnose
 from .errors import SatcompError
 from .fleet import Cluster
 from .layout import join
-from .progress import count, dollars, duration, moment
 from .project import Project
 from .starting import Size, Start, StartError
 from .stopping import SHUTDOWN, stop_all
+from .units import count, dollars, duration, moment
 
 if TYPE_CHECKING:
     from .aws import Aws

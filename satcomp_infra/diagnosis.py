@@ -13,7 +13,7 @@ from .evidence import ROLES, Evidence, Role, StoppedTask
 from .known_causes import KNOWN, Cause, Finding
 from .node.manifest import FRESH_SECONDS, NodeStatus, NodeType
 from .observation import LAST_LINES, gather
-from .progress import count, duration
+from .units import count, duration
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -22,8 +22,8 @@ from rich.table import Column
 from rich.text import Text
 
 from .layout import encodable
-from .progress import minutes
 from .terminal import charset
+from .units import minutes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

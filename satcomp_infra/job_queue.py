@@ -14,7 +14,7 @@ from .aws import error_code, together
 from .errors import SatcompError
 from .job_state import JobState
 from .jobs import Result, result_key
-from .progress import duration
+from .units import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable

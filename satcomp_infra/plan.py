@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from . import prices, quota, template
 from .aws import together
-from .progress import count, dollars
 from .project import CLUSTER, NODE_MANIFEST_TABLE, TASK_END_TABLE
 from .tracks import TRACKS
+from .units import count, dollars
 
 if TYPE_CHECKING:
     from .aws import Aws

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from .aws import error_code
 from .fleet import INSTANCES_PAGE
-from .progress import count
 from .tracks import TRACKS
+from .units import count
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import CpuOptionsTypeDef

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from . import prices
 from .layout import COPIED, WIDTH, lay_out
 from .node.manifest import FRESH_SECONDS, NodeStatus
-from .progress import count, dollars, duration, moment
 from .stack import State
 from .stopping import SHUTDOWN
+from .units import count, dollars, duration, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

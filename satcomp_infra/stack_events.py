@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .errors import SatcompError
-from .progress import duration
 from .stack import Stack, State, describe
+from .units import duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from . import quota
 from .errors import SatcompError
 from .layout import join
-from .progress import count, duration, listed
+from .units import count, duration, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .errors import SatcompError
-from .progress import count, duration
+from .units import count, duration
 
 if TYPE_CHECKING:
     from .fleet import Cluster

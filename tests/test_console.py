@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from satcomp_infra.commands.status import _drawing
-from satcomp_infra.progress import Console, minutes
+from satcomp_infra.progress import Console
+from satcomp_infra.units import minutes
 
 UMLAUTS = "Das Modell erfüllt die Klausel «3» nicht …"
 Setting = Callable[..., None]

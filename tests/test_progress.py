@@ -10,7 +10,8 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from satcomp_infra.errors import SatcompError
-from satcomp_infra.progress import Console, Wait, duration
+from satcomp_infra.progress import Console, Wait
+from satcomp_infra.units import duration
 
 
 def error(code: str, status: int) -> ClientError:

@@ -13,8 +13,8 @@ from .. import cli
 from ..command_line import Example
 from ..errors import Exit
 from ..jobs import MAX_TIMEOUT_SECONDS, Verdict
-from ..progress import count
 from ..project import Project
+from ..units import count
 from .instances import MAX_NODES, check_workers
 from .job_options import ParserWithArgs, add_model_check, add_solver
 

@@ -9,11 +9,11 @@ from ..aws import together
 from ..causes import advice
 from ..command_line import Example, Parser
 from ..errors import Exit, SatcompError
-from ..progress import duration
 from ..project import TEST_PROBLEM
 from ..stack import State
 from ..stack_events import follow, settle
 from ..tracks import TRACKS
+from ..units import duration
 
 if TYPE_CHECKING:
     import argparse

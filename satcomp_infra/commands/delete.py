@@ -10,10 +10,10 @@ from ..command_line import Example, Parser
 from ..errors import Exit, SatcompError, UsageError
 from ..finding import absent, elsewhere
 from ..fleet import Cluster
-from ..progress import count, duration
 from ..stack import State
 from ..stack_events import events_so_far, follow, settle
 from ..stopping import stop_all
+from ..units import count, duration
 
 if TYPE_CHECKING:
     import argparse

@@ -12,8 +12,8 @@ from ..engine import Engine
 from ..errors import Exit, SatcompError
 from ..finding import find
 from ..fleet import Cluster
-from ..progress import count, duration, megabytes
 from ..registry import Registry, Token
+from ..units import count, duration, megabytes
 
 if TYPE_CHECKING:
     import argparse

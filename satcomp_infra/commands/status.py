@@ -10,8 +10,8 @@ from .. import cli, node_logs, screen
 from ..command_line import Example, Parser
 from ..errors import Exit, SatcompError
 from ..finding import find
-from ..progress import duration
 from ..status import look
+from ..units import duration
 
 if TYPE_CHECKING:
     import argparse

@@ -10,10 +10,10 @@ from ..command_line import Example, Parser
 from ..errors import Exit, SatcompError
 from ..finding import find
 from ..fleet import Cluster
-from ..progress import count, duration
 from ..stack import State
 from ..stack_events import events_so_far, follow, settle
 from ..tracks import TRACKS
+from ..units import count, duration
 from .create import TIMEOUT, add_track
 
 if TYPE_CHECKING:

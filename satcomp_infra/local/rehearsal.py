@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import Exit, SatcompError, UsageError
-from ..progress import count, duration
 from ..suites.formulas import factoring
 from ..tracks import CLOUD, PARALLEL, TRACKS
+from ..units import count, duration
 from .rehearsal_options import parser
 
 if TYPE_CHECKING:

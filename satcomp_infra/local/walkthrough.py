@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..layout import command
-from ..progress import count, duration
 from ..project import TEST_PROBLEM, Project
+from ..units import count, duration
 from .settings import ACCOUNT, CLONE
 
 if TYPE_CHECKING:

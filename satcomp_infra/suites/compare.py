@@ -20,7 +20,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..progress import count
+from ..units import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

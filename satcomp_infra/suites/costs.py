@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from .. import automatic_stop, prices, template
 from ..errors import SatcompError, UsageError
-from ..progress import count, dollars, duration
 from ..project import Project
+from ..units import count, dollars, duration
 from .problems import content_of
 from .records import RESULTS, read
 

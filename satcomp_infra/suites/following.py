@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .. import earlier_years, job_queue
 from ..jobs import Result, Verdict
 from ..node.background import all_done, background
-from ..progress import duration
+from ..units import duration
 from .records import Row
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from .. import automatic_stop
 from ..cluster_setup import ClusterSetup
 from ..errors import SatcompError, UsageError
 from ..fleet import Cluster
-from ..progress import count, dollars
 from ..starting import Size
 from ..stopping import stop_all
+from ..units import count, dollars
 from .costs import MARGIN_SECONDS, Estimate, likely_seconds
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..progress import count
+from ..units import count
 from . import expected, problems
 from .costs import node_per_hour
 from .journal import Run

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ..errors import SatcompError, UsageError
 from ..jobs import S3Uri
 from ..node.decompress import split_name
-from ..progress import count
+from ..units import count
 from .records import Problem
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ..progress import count
+from ..units import count
 from . import plots
 from .compare import Paired, paired
 from .scores import compare

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from ..errors import SatcompError
 from ..fleet import Cluster
 from ..jobs import Verdict
-from ..progress import count, dollars, duration, moment
 from ..stopping import SHUTDOWN
+from ..units import count, dollars, duration, moment
 from .costs import Estimate, Meter, StopKeeper
 from .following import Follower
 from .sending import send

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..jobs import Verdict
-from ..progress import count
+from ..units import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
