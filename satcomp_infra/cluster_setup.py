@@ -86,7 +86,7 @@ class ClusterSetup:
             except StartError as error:
                 failure = error
         if failure:
-            raise self._after(failure, start, before)
+            raise self._after(failure, start)
         self.console.when_interrupted = ""
         return (
             f"{str(size)[0].upper()}{str(size)[1:]} {'runs' if size.nodes == 1 else 'run'}, after "
@@ -146,14 +146,14 @@ class ClusterSetup:
         else:
             automatic_stop.put(self.aws, group, seconds)
 
-    def _after(self, failure: StartError, start: Start, before: Fleet) -> SatcompError:
+    def _after(self, failure: StartError, start: Start) -> SatcompError:
         """The error to end with, after going back to what was there before unless the user wants to look into it."""
         if self.options.keep:
             return SatcompError(
                 failure.message,
                 join(failure.advice, "All is left as it is (--keep-on-failure).", self.console.when_interrupted),
             )
-        old = Size(before.leaders.desired, before.workers.desired)
+        old = start.old
         if old.nodes == 0:
             self.console.say("This can't be completed: stopping what was started.")
             try:

@@ -69,6 +69,9 @@ class Start:
     ) -> None:
         self._cluster = cluster
         self._size = size
+        wanted = Size(before.leaders.desired, before.workers.desired)
+        # An automatic stop leaves the services as they were: nodes are wanted then, and no machine for them.
+        self.old = wanted if before.desired_instances else Size(0, 0)
         self._before = before
         self._fleet = before
         self._zones = zones
@@ -86,9 +89,14 @@ class Start:
         """Ask AWS for the new size; returns at once, except where nodes have to go first."""
         self._since, earlier = self._cluster.refusals()
         self._refused = {activity for activity, _ in earlier}
-        if self._before.instances == 0:
+        if self._is_new:
             self._cluster.move(self._zones[0][1])
         self._cluster.resize(self._size.leaders, self._size.workers, keep_machines=self._shrinks)
+
+    @property
+    def _is_new(self) -> bool:
+        """Whether the zone is free to choose: no machine is there that will stay."""
+        return self._before.instances == 0 or self._before.desired_instances == 0
 
     @property
     def _shrinks(self) -> bool:
@@ -119,12 +127,12 @@ class Start:
 
         Returns whether that has come about in `timeout` seconds; AWS goes on with it in any case.
         """
-        old = Size(self._before.leaders.desired, self._before.workers.desired)
+        old, machines = self.old, min(self.old.nodes, self._before.desired_instances)
         self._cluster.resize(old.leaders, old.workers, keep_machines=True)
 
         def look() -> Fleet:
-            self._cluster.want_no_more(old.nodes)
-            self._cluster.end_idle_machines(old.nodes)
+            self._cluster.want_no_more(machines)
+            self._cluster.end_idle_machines(machines)
             return self._cluster.look()
 
         try:
@@ -132,7 +140,7 @@ class Start:
                 self._on_sight(fleet)
                 if not wait.draw(wait.text, None, details(fleet)):
                     wait.update(state(fleet))
-                if fleet.instances == old.nodes == fleet.desired_instances:
+                if fleet.instances == machines == fleet.desired_instances:
                     return True
         except StartError:
             pass
@@ -188,7 +196,7 @@ class Start:
             return
         here = self._zones[0][0]
         self._tried.append(here)
-        if self._before.instances or len(self._zones) == 1:
+        if not self._is_new or len(self._zones) == 1:
             raise StartError(
                 f"AWS has no machines of this type to give in {listed(self._tried)} at the moment.",
                 "Try again in a while, with fewer machines, or in another region.",

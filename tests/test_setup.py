@@ -6,16 +6,18 @@ import io
 import re
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import pytest
 
-from satcomp_infra import cli
+from satcomp_infra import automatic_stop, cli
 from satcomp_infra.local import cloud
 from satcomp_infra.local.cloud import LocalCloud
 from satcomp_infra.local.faults import CallFault
 from satcomp_infra.local.walkthrough import register_images
 from satcomp_infra.progress import Console
 
+from .local_cluster import eventually
 from .typing_commands import PROJECT, Answer, answered
 
 pytestmark = pytest.mark.slow
@@ -97,6 +99,25 @@ def test_machines_stop_by_themselves_when_their_time_is_over(local: LocalCloud) 
     deadline = time.monotonic() + 10
     while machines(local) and time.monotonic() < deadline:
         time.sleep(0.05)
+    assert machines(local) == 0
+
+
+def test_a_setup_that_fails_after_the_automatic_stop_leaves_no_machine_running(local: LocalCloud) -> None:
+    assert setup(local, "--workers", "2").code == 0
+    scaling = local.client("autoscaling")
+    [group] = scaling.describe_auto_scaling_groups()["AutoScalingGroups"]
+    now = datetime.now(UTC)
+    scaling.put_scheduled_update_group_action(
+        AutoScalingGroupName=group["AutoScalingGroupName"],
+        ScheduledActionName=automatic_stop.NAME,
+        StartTime=now,
+        DesiredCapacity=0,
+    )
+    eventually(lambda: not machines(local) and not local.nodes())
+    local.set_faults(missing_images=["worker"])
+    answer = setup(local, "--workers", "4", "--stop-after", "never")
+    assert answer.code == 1
+    assert "No machine is running." in answer.err
     assert machines(local) == 0
 
 
