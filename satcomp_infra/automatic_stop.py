@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from .aws import Aws
 
 NAME = "satcomp-automatic-stop"
+_SOON = 60.0
+"""Seconds: Auto Scaling takes no time that has passed."""
 
 
 def put(aws: Aws, group: str, seconds: float) -> datetime:
@@ -23,6 +25,14 @@ def put(aws: Aws, group: str, seconds: float) -> datetime:
         AutoScalingGroupName=group, ScheduledActionName=NAME, StartTime=at, DesiredCapacity=0
     )
     return at
+
+
+def put_back(aws: Aws, group: str, at: datetime | None) -> None:
+    """Set it as `when` had told it; where its time has come meanwhile, the machines are stopped in a minute."""
+    if at is None:
+        remove(aws, group)
+    else:
+        put(aws, group, max((at - datetime.now(UTC)).total_seconds(), _SOON))
 
 
 def remove(aws: Aws, group: str) -> None:

@@ -47,6 +47,7 @@ class ClusterSetup:
 
     def __post_init__(self) -> None:
         self.cluster = Cluster.of(self.aws, self.infrastructure)
+        self._group = self.infrastructure.auto_scaling_group
 
     def run(self, size: Size) -> str:
         """Bring the cluster to a size; returns what has come about, as a sentence. Raises SatcompError where it can't.
@@ -54,8 +55,8 @@ class ClusterSetup:
         Nothing runs then that did not before, unless it is to be kept, which the error says.
         """
         wanted = ["leader", "worker"] if size.workers else ["leader"]
-        before, there, vcpus = together(
-            self.cluster.look,
+        (before, stop_before), there, vcpus = together(
+            lambda: together(self.cluster.look, lambda: automatic_stop.when(self.aws, self._group)),
             lambda: images.tags(self.aws, self.infrastructure.repository),
             lambda: together(lambda: quota.vcpus(self.aws), lambda: quota.used(self.aws)),
         )
@@ -86,7 +87,7 @@ class ClusterSetup:
             except StartError as error:
                 failure = error
         if failure:
-            raise self._after(failure, start)
+            raise self._after(failure, start, stop_before)
         self.console.when_interrupted = ""
         return (
             f"{str(size)[0].upper()}{str(size)[1:]} {'runs' if size.nodes == 1 else 'run'}, after "
@@ -140,13 +141,13 @@ class ClusterSetup:
             )
 
     def _put_automatic_stop(self) -> None:
-        group, seconds = self.infrastructure.auto_scaling_group, self.options.stop_after
+        seconds = self.options.stop_after
         if seconds is None:
-            automatic_stop.remove(self.aws, group)
+            automatic_stop.remove(self.aws, self._group)
         else:
-            automatic_stop.put(self.aws, group, seconds)
+            automatic_stop.put(self.aws, self._group, seconds)
 
-    def _after(self, failure: StartError, start: Start) -> SatcompError:
+    def _after(self, failure: StartError, start: Start, stop_before: datetime | None) -> SatcompError:
         """The error to end with, after going back to what was there before unless the user wants to look into it."""
         if self.options.keep:
             return SatcompError(
@@ -160,8 +161,9 @@ class ClusterSetup:
                 stop_all(self.cluster, self.console, self.options.timeout)
             except SatcompError as error:
                 return SatcompError(join(failure.message, error.message), error.advice)
-            automatic_stop.remove(self.aws, self.infrastructure.auto_scaling_group)
+            automatic_stop.remove(self.aws, self._group)
             return SatcompError(join(failure.message, "No machine is running."), failure.advice)
+        automatic_stop.put_back(self.aws, self._group, stop_before)
         with self.console.waiting(f"This can't be completed: going back to {old}") as wait:
             done = start.back(wait, self.options.timeout)
         done_or_not = f"The cluster is back at {old}" if done else f"AWS takes the cluster back to {old}"

@@ -6,7 +6,7 @@ import io
 import re
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -53,6 +53,12 @@ def machines(local: LocalCloud) -> int:
 def automatic_stops(local: LocalCloud) -> list[str]:
     actions = local.client("autoscaling").describe_scheduled_actions()["ScheduledUpdateGroupActions"]
     return [action["ScheduledActionName"] for action in actions]
+
+
+def stop_time(local: LocalCloud) -> datetime:
+    """When the machines will stop by themselves."""
+    [action] = local.client("autoscaling").describe_scheduled_actions()["ScheduledUpdateGroupActions"]
+    return datetime.fromisoformat(str(action["StartTime"]))
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +168,18 @@ def test_more_workers_than_the_zone_has_leaves_the_cluster_as_it_was(local: Loca
     assert answer.code == 1
     assert "The cluster is back at the leader and 1 worker, as before." in answer.words
     assert len(local.nodes()) == machines(local) == 2
+
+
+def test_going_back_leaves_the_automatic_stop_as_it_was(local: LocalCloud) -> None:
+    assert setup(local, "--workers", "0", "--stop-after", "2h").code == 0
+    before = stop_time(local)
+    local.set_faults(zones_without_capacity=list(ZONES))
+    assert setup(local, "--workers", "1", "--stop-after", "never").code == 1
+    assert abs(stop_time(local) - before) < timedelta(seconds=5)
+    assert setup(local, "--workers", "0", "--stop-after", "never").code == 0
+    assert setup(local, "--workers", "1", "--stop-after", "8h").code == 1
+    assert automatic_stops(local) == []
+    assert machines(local) == 1
 
 
 def test_going_back_disturbs_no_node_that_was_there_before(local: LocalCloud) -> None:
