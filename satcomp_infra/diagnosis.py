@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 from . import known_causes as causes
 from . import quota
 from .evidence import ROLES, Evidence, Role, StoppedTask
-from .known_causes import KNOWN, Cause, Finding
+from .known_causes import KNOWN, Cause, Finding, first
 from .node.manifest import FRESH_SECONDS, NodeStatus, NodeType
 from .observation import LAST_LINES, gather
 from .units import count, duration
@@ -70,13 +69,14 @@ class _Examination:
         for activity in evidence.activities:
             if activity.status != "Failed" or not activity.description.startswith("Launching"):
                 continue
-            cause, match = _first(causes.LAUNCH, activity.message)
+            cause, match = first(causes.LAUNCH, activity.message)
             if cause is None or match is None:
                 continue
             named = match.groupdict()
+            refusing = (named["zone"],) if named.get("zone") else evidence.group_zones
             finding = cause.finding(
                 instance_type=named.get("type") or track.instance_type,
-                zone=named.get("zone"),
+                zone=" and ".join(refusing),
                 limit=named.get("limit"),
                 region=evidence.region,
                 machines=count(evidence.desired_machines, "machine"),
@@ -89,11 +89,13 @@ class _Examination:
                 if not refused:  # what failed last is what holds
                     return [finding]
                 continue
-            refused.setdefault(named["zone"], finding)
+            for zone in refusing:
+                refused.setdefault(zone, finding)
         if set(self._infrastructure.zones) <= set(refused):
             zones = ", ".join(self._infrastructure.zones)
             return [causes.NO_CAPACITY_ANYWHERE.finding(instance_type=track.instance_type, zones=zones)]
-        return [finding for zone, finding in refused.items() if zone in evidence.group_zones]
+        here = {finding.message: finding for zone, finding in refused.items() if zone in evidence.group_zones}
+        return list(here.values())
 
     def machines(self) -> list[Finding]:
         """What has become of machines that were started."""
@@ -136,7 +138,7 @@ class _Examination:
         agents = [machine.agent for machine in self._evidence.machines if machine.agent]
         # Nothing is wrong while machines are still to come: ECS complains of that, too.
         message = next((text for _, text in role.events if "has started" in text or "unable to place" in text), "")
-        cause, _ = _first(causes.PLACEMENT, message) if "unable to place" in message else (None, None)
+        cause, _ = first(causes.PLACEMENT, message) if "unable to place" in message else (None, None)
         if cause is None or not agents:
             return []
         memory, cpu = (max(getattr(agent, name) for agent in agents) for name in ("memory", "cpu"))
@@ -171,7 +173,7 @@ class _Examination:
             passed = self._evidence.now - task.stopped > RECENT or not crashed
             if role.counts.running >= role.counts.desired and passed:
                 continue
-            cause, _ = _first(causes.START, f"{task.container_reason} {task.reason}")
+            cause, _ = first(causes.START, f"{task.container_reason} {task.reason}")
             if cause and cause.kind == "node-crashes":
                 said = " ".join(self._evidence.last_words.get(role.name, ()))
                 cause = causes.WRONG_ARCHITECTURE if causes.WRONG_ARCHITECTURE.match(said) else cause
@@ -229,14 +231,6 @@ class _Examination:
             job=job.job_id, wanted=count(job.workers, "worker"), workers=job.workers, there=there
         )
         return [finding]
-
-
-def _first(known: tuple[Cause, ...], text: str) -> tuple[Cause | None, re.Match[str] | None]:
-    for cause in known:
-        match = cause.match(text)
-        if match:
-            return cause, match
-    return None, None
 
 
 def _exit_code(code: int | None) -> str:

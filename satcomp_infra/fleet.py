@@ -45,6 +45,8 @@ class Fleet:
     """Machines that have joined the cluster, so that tasks can be placed on them."""
     leaders: Service
     workers: Service
+    zones: tuple[str, ...] = ()
+    """Where the group may start machines."""
 
     @property
     def booting(self) -> int:
@@ -186,8 +188,11 @@ class Cluster:
 
     def look(self) -> Fleet:
         """What runs now (three calls, at the same time)."""
-        (desired, instances), (leaders, workers), registered = together(self._machines, self.services, self._registered)
-        return Fleet(desired, instances, registered, leaders, workers)
+        group, (leaders, workers), registered = together(self._describe_group, self.services, self._registered)
+        if group is None:
+            return Fleet(0, 0, registered, leaders, workers)
+        zones = tuple(group["AvailabilityZones"])
+        return Fleet(group["DesiredCapacity"], len(group["Instances"]), registered, leaders, workers, zones)
 
     def instances(self) -> list[str]:
         """The ids of all machines of the group that EC2 has not terminated yet: those that can still cost money."""
@@ -203,10 +208,6 @@ class Cluster:
     def _describe_group(self) -> AutoScalingGroupTypeDef | None:
         answer = self._aws.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[self._group])
         return next(iter(answer["AutoScalingGroups"]), None)
-
-    def _machines(self) -> tuple[int, int]:
-        group = self._describe_group()
-        return (group["DesiredCapacity"], len(group["Instances"])) if group else (0, 0)
 
     def services(self) -> tuple[Service, Service]:
         """How far leaders and workers are."""

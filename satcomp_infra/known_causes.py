@@ -46,6 +46,15 @@ class Cause:
         return Finding(self.kind, message, advice, self.fatal if fatal is None else fatal, lines)
 
 
+def first(known: tuple[Cause, ...], text: str) -> tuple[Cause | None, re.Match[str] | None]:
+    """The first of these causes that AWS's words tell of, and where."""
+    for cause in known:
+        match = cause.match(text)
+        if match:
+            return cause, match
+    return None, None
+
+
 _PUSH = "./push-ecr --project {project} --{role} {ROLE}_IMAGE"
 
 INFRASTRUCTURE_BROKEN = Cause(
@@ -71,8 +80,8 @@ LAUNCH = (
         "AWS has no {instance_type} left in zone {zone} at the moment.",
         "AWS goes on trying there. ./update_instances --option setup goes on to the next zone by itself: if it isn't "
         "running any more, type it again.",
-        pattern=r"do not have sufficient (?P<type>\S+) capacity in the Availability Zone you requested "
-        r"\((?P<zone>[\w-]+)\)",
+        pattern=r"do not have sufficient (?:(?P<type>\S+) )?capacity"
+        r"(?: in the Availability Zone you requested \((?P<zone>[\w-]+)\))?",
     ),
     Cause(
         "type-not-in-zone",

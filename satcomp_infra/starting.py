@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import quota
 from .errors import SatcompError
+from .known_causes import LAUNCH, first
 from .layout import join
 from .units import count, duration, listed
 
@@ -19,15 +19,11 @@ if TYPE_CHECKING:
     from .known_causes import Finding
     from .progress import Wait
 
-# The stable parts of what Auto Scaling says of a launch that EC2 refused.
-_NO_CAPACITY = re.compile(r"do not have sufficient .* capacity")
-_NOT_OFFERED = re.compile(r"is not supported in your requested Availability Zone")
 _DIAGNOSIS_SECONDS = 3.0
 _DIAGNOSIS_SECONDS_PER_NODE = 0.02
 """Between close looks at the cluster: so that their calls per minute stay the same, however large it is."""
 _HANDLED = {"no-capacity-in-zone", "no-capacity-anywhere", "type-not-in-zone", "quota-exceeded", "too-few-machines"}
 """Findings of which the start itself makes the most, or that it causes for a moment."""
-_QUOTA = re.compile(r"more vCPU capacity than your current vCPU limit of (?P<limit>\d+)")
 
 
 @dataclass(frozen=True)
@@ -75,7 +71,8 @@ class Start:
         self._before = before
         self._fleet = before
         self._zones = zones
-        self._tried: list[str] = []
+        self._here = set(before.zones)
+        self._exhausted: set[str] = set()
         self._refused: set[str] = set()
         self._diagnose = diagnose
         self._on_sight = seen
@@ -90,7 +87,9 @@ class Start:
         self._since, earlier = self._cluster.refusals()
         self._refused = {activity for activity, _ in earlier}
         if self._is_new:
-            self._cluster.move(self._zones[0][1])
+            zone, subnet = self._zones[0]
+            self._cluster.move(subnet)
+            self._here = {zone}
         self._cluster.resize(self._size.leaders, self._size.workers, keep_machines=self._shrinks)
 
     @property
@@ -185,24 +184,28 @@ class Start:
         new = [(activity, message) for activity, message in refusals if activity not in self._refused]
         self._refused.update(activity for activity, _ in new)
         for _, message in new:
-            limit = _QUOTA.search(message)
-            if limit:
+            cause, match = first(LAUNCH, message)
+            if cause is None or match is None:
+                continue
+            if cause.kind == "quota-exceeded":
                 raise StartError(
-                    f"EC2 refuses to start a machine: the account may run {limit['limit']} vCPU at once, and that is "
+                    f"EC2 refuses to start a machine: the account may run {match['limit']} vCPU at once, and that is "
                     "used up.",
                     f"Request more: {quota.NAME} ({quota.CODE}) in the Service Quotas console.",
                 )
-        if not any(_NO_CAPACITY.search(message) or _NOT_OFFERED.search(message) for _, message in new):
+            if cause.kind in ("no-capacity-in-zone", "type-not-in-zone"):
+                # A launch that was begun before the move to this zone may fail after it, and tells of the other zone.
+                self._exhausted |= self._here & {match["zone"]} if match["zone"] else self._here
+        if not new or not self._here <= self._exhausted:
             return
-        here = self._zones[0][0]
-        self._tried.append(here)
         if not self._is_new or len(self._zones) == 1:
             raise StartError(
-                f"AWS has no machines of this type to give in {listed(self._tried)} at the moment.",
+                f"AWS has no machines of this type to give in {listed(sorted(self._exhausted))} at the moment.",
                 "Try again in a while, with fewer machines, or in another region.",
             )
+        (here, _), (there, subnet) = self._zones[:2]
         del self._zones[0]
-        there, subnet = self._zones[0]
+        self._here = {there}
         wait.event(f"AWS has no more machines of this type in zone {here}: trying {there}.")
         self._cluster.move(subnet, start_again_with=self._size.nodes)
 

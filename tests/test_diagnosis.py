@@ -107,11 +107,18 @@ VALIDATED = (
 )
 
 
+NO_CAPACITY_FOR_DISKS = (
+    "We currently do not have sufficient m6i.4xlarge capacity in zones with support for 'gp3' volumes. Our system will "
+    "be working on provisioning additional capacity."
+)
+
+
 @pytest.mark.parametrize(
     ("refusal", "kind", "fatal"),
     [
         (VALIDATED, "account-not-verified", True),
         ("The image id '[ami-1]' does not exist.", "launch-failed", False),
+        (NO_CAPACITY_FOR_DISKS, "no-capacity-in-zone", False),
     ],
 )
 def test_ec2_refuses_to_start_machines(cluster: LocalCluster, refusal: str, kind: str, fatal: bool) -> None:
@@ -119,6 +126,8 @@ def test_ec2_refuses_to_start_machines(cluster: LocalCluster, refusal: str, kind
     cluster.start()
     found = only(cluster, kind)
     assert found.fatal is fatal
+    if kind == "no-capacity-in-zone":
+        assert found.message == f"AWS has no {TYPE} left in zone us-east-1a at the moment."
     if kind == "launch-failed":
         assert found.message.startswith(f"EC2 refuses to start a machine: {refusal}")
 

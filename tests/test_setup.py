@@ -162,10 +162,13 @@ def test_where_no_zone_has_capacity_nothing_is_left_running(local: LocalCloud) -
 
 
 def test_more_workers_than_the_zone_has_leaves_the_cluster_as_it_was(local: LocalCloud) -> None:
-    assert setup(local, "--workers", "1").code == 0
     local.set_faults(zones_without_capacity=["us-east-1a"])
+    assert setup(local, "--workers", "1").code == 0
+    assert zones_in_use(local) == {"us-east-1b"}
+    local.set_faults(zones_without_capacity=["us-east-1b"])
     answer = setup(local, "--workers", "3")
     assert answer.code == 1
+    assert "AWS has no machines of this type to give in us-east-1b at the moment." in answer.words
     assert "The cluster is back at the leader and 1 worker, as before." in answer.words
     assert len(local.nodes()) == machines(local) == 2
 

@@ -1,0 +1,94 @@
+"""The way to a cluster's size, where AWS answers late or not at all: against a cluster that a test makes up."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+
+import pytest
+
+from satcomp_infra.fleet import Cluster, Fleet, Service
+from satcomp_infra.progress import Console
+from satcomp_infra.starting import Size, Start, StartError
+
+from .typing_commands import Clock
+
+SINCE = datetime(2026, 11, 26, tzinfo=UTC)
+ZONES = [("us-east-1a", "subnet-a"), ("us-east-1b", "subnet-b"), ("us-east-1c", "subnet-c")]
+SIZE = Size(1, 2)
+
+
+def no_capacity(where: str) -> str:
+    return f"We currently do not have sufficient m6i.4xlarge capacity {where}. Our system will be working on ..."
+
+
+def in_zone(zone: str) -> str:
+    return no_capacity(f"in the Availability Zone you requested ({zone})")
+
+
+class MadeUp(Cluster):
+    """A cluster to which at each look the next of these refusals come, and then its machines."""
+
+    def __init__(self, *refusals: list[str], zones: tuple[str, ...] = (), running: int = 0) -> None:
+        self.moved: list[str] = []
+        self._to_come = list(refusals)
+        self._refusals: list[tuple[str, str]] = []
+        self._zones = zones
+        self._wanted = running
+        self._there = running
+
+    def look(self) -> Fleet:
+        if self._to_come:
+            for message in self._to_come.pop(0):
+                self._refusals.insert(0, (str(len(self._refusals)), message))
+        else:
+            self._there = self._wanted
+        workers = max(self._there - 1, 0)
+        services = Service(min(self._there, 1), 0, min(self._there, 1)), Service(workers, 0, workers)
+        return Fleet(self._wanted, self._there, self._there, *services, self._zones)
+
+    def refusals(self) -> tuple[datetime, list[tuple[str, str]]]:
+        return SINCE, list(self._refusals)
+
+    def resize(self, leaders: int, workers: int, *, keep_machines: bool = False) -> None:
+        self._wanted = leaders + workers
+
+    def move(self, subnet: str, *, start_again_with: int = 0) -> None:
+        self.moved.append(subnet)
+
+
+def start(cluster: MadeUp, size: Size = SIZE) -> None:
+    """Bring the cluster to its size."""
+    clock = Clock()
+    console = Console(io.StringIO(), io.StringIO(), clock=lambda: clock.now, sleep=clock.sleep)
+    way = Start(cluster, cluster.look(), size, list(ZONES), lambda _: [], lambda _: None)
+    way.begin()
+    with console.waiting("Starting") as wait:
+        way.follow(wait, 60, lambda hours: f"{hours:.2f}")
+
+
+def test_a_launch_that_is_refused_after_the_move_to_the_next_zone_doesn_t_count_there() -> None:
+    cluster = MadeUp([], [in_zone("us-east-1a")], [in_zone("us-east-1a")], [])
+    start(cluster)
+    assert cluster.moved == ["subnet-a", "subnet-b"]
+
+
+def test_refusals_of_all_zones_end_the_start() -> None:
+    cluster = MadeUp([], *([in_zone(zone)] for zone, _ in ZONES))
+    with pytest.raises(StartError, match="to give in us-east-1a and us-east-1b and us-east-1c at"):
+        start(cluster)
+
+
+def test_a_refusal_that_names_no_zone_is_of_the_zone_where_machines_are_started() -> None:
+    cluster = MadeUp([], [no_capacity("in zones with support for 'gp3' volumes")], [])
+    start(cluster)
+    assert cluster.moved == ["subnet-a", "subnet-b"]
+
+
+def test_a_cluster_in_several_zones_goes_on_while_one_has_machines() -> None:
+    here = ("us-east-1b", "us-east-1c")
+    start(MadeUp([], [in_zone("us-east-1c")], zones=here, running=2))
+    cluster = MadeUp([], [in_zone("us-east-1c")], [in_zone("us-east-1b")], zones=here, running=2)
+    with pytest.raises(StartError, match="to give in us-east-1b and us-east-1c at"):
+        start(cluster)
+    assert cluster.moved == []
