@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from . import automatic_stop, images, prices, quota, template
-from .aws import together
+from .aws import in_words, together
 from .diagnosis import diagnose
 from .errors import SatcompError
 from .fleet import Cluster
@@ -18,6 +18,8 @@ from .stopping import SHUTDOWN, stop_all
 from .units import count, dollars, duration, moment
 
 if TYPE_CHECKING:
+    from botocore.exceptions import BotoCoreError, ClientError
+
     from .aws import Aws
     from .fleet import Fleet
     from .progress import Console
@@ -52,8 +54,11 @@ class ClusterSetup:
     def run(self, size: Size) -> str:
         """Bring the cluster to a size; returns what has come about, as a sentence. Raises SatcompError where it can't.
 
-        Nothing runs then that did not before, unless it is to be kept, which the error says.
+        Nothing runs then that did not before, unless it is to be kept, which the error says. Raises AWS's errors where
+        AWS can't be asked to go back, either.
         """
+        from botocore.exceptions import BotoCoreError, ClientError
+
         wanted = ["leader", "worker"] if size.workers else ["leader"]
         (before, stop_before), there, vcpus = together(
             lambda: together(self.cluster.look, lambda: automatic_stop.when(self.aws, self._group)),
@@ -64,6 +69,7 @@ class ClusterSetup:
         self._check_quota(size, before, *vcpus)
         price = self._node_price()
         self._announce(size, before, price)
+        self._put_automatic_stop()
         zones = list(zip(self.infrastructure.zones, self.infrastructure.subnets, strict=True))
         self.console.when_interrupted = (
             f"Up to {count(size.nodes, 'machine')} may be running, for {dollars(size.nodes * price)} per hour. "
@@ -76,16 +82,15 @@ class ClusterSetup:
         start = Start(
             self.cluster, before, size, zones, lambda since: diagnose(self.aws, self.infrastructure, since), seen
         )
-        self._put_automatic_stop()
-        start.begin()
-        if not self.options.wait:
-            return f"AWS has been asked for {size}."
-        failure = None
-        with self.console.waiting(f"Starting {size}", total=3 * size.nodes) as wait:
-            try:
+        failure: StartError | BotoCoreError | ClientError | None = None
+        try:
+            start.begin()
+            if not self.options.wait:
+                return f"AWS has been asked for {size}."
+            with self.console.waiting(f"Starting {size}", total=3 * size.nodes) as wait:
                 start.follow(wait, self.options.timeout, lambda hours: dollars(hours * price))
-            except StartError as error:
-                failure = error
+        except (StartError, BotoCoreError, ClientError) as error:
+            failure = error
         if failure:
             raise self._after(failure, start, stop_before)
         self.console.when_interrupted = ""
@@ -147,8 +152,22 @@ class ClusterSetup:
         else:
             automatic_stop.put(self.aws, self._group, seconds)
 
-    def _after(self, failure: StartError, start: Start, stop_before: datetime | None) -> SatcompError:
+    def _after(
+        self, error: StartError | BotoCoreError | ClientError, start: Start, stop_before: datetime | None
+    ) -> Exception:
         """The error to end with, after going back to what was there before unless the user wants to look into it."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        failure = error if isinstance(error, StartError) else in_words(error)
+        try:
+            return self._back(failure, start, stop_before)
+        except (BotoCoreError, ClientError) as second:
+            if not isinstance(error, StartError):
+                return error
+            words = in_words(second)
+            return SatcompError(join(failure.message, words.message), join(words.advice, self.console.when_interrupted))
+
+    def _back(self, failure: SatcompError, start: Start, stop_before: datetime | None) -> SatcompError:
         if self.options.keep:
             return SatcompError(
                 failure.message,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import quota
+from .aws import in_words, passing
 from .errors import SatcompError
 from .known_causes import LAUNCH, first
 from .layout import join
@@ -77,6 +78,7 @@ class Start:
         self._diagnose = diagnose
         self._on_sight = seen
         self._told: list[str] = []
+        self._unanswered = ""
         self._diagnosed_at = 0.0
         # A close look takes a dozen calls, and four more for each hundred machines.
         self._diagnosis_seconds = max(_DIAGNOSIS_SECONDS, size.nodes * _DIAGNOSIS_SECONDS_PER_NODE)
@@ -168,7 +170,7 @@ class Start:
 
     def _look_closer(self, wait: Wait) -> None:
         """Tell what is wrong as soon as it can be seen; raise StartError where waiting won't help."""
-        for finding in self._diagnose(self._since):
+        for finding in self._findings(wait):
             if finding.kind in _HANDLED:
                 continue
             if finding.fatal:
@@ -177,6 +179,21 @@ class Start:
             if finding.message not in self._told:
                 self._told.append(finding.message)
                 wait.event(join(finding.message, finding.advice))
+
+    def _findings(self, wait: Wait) -> list[Finding]:
+        """What is wrong. Where AWS doesn't let that be asked, this is told once: the start needs no answer."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            return self._diagnose(self._since)
+        except (BotoCoreError, ClientError) as error:
+            words = in_words(error).message
+            if passing(error):
+                raise
+            if words != self._unanswered:
+                self._unanswered = words
+                wait.event(f"{words} So it isn't seen what is wrong, if anything is.")
+            return []
 
     def _consider_refusals(self, wait: Wait) -> None:
         """Take the next zone where this one has no machines to give; raise StartError where none is left."""

@@ -120,10 +120,10 @@ def test_a_setup_that_fails_after_the_automatic_stop_leaves_no_machine_running(l
         DesiredCapacity=0,
     )
     eventually(lambda: not machines(local) and not local.nodes())
-    local.set_faults(missing_images=["worker"])
+    local.set_faults(zones_without_capacity=list(ZONES))
     answer = setup(local, "--workers", "4", "--stop-after", "never")
     assert answer.code == 1
-    assert "No machine is running." in answer.err
+    assert "No machine is running." in answer.words
     assert machines(local) == 0
 
 
@@ -201,7 +201,7 @@ def test_an_error_of_aws_that_ends_the_wait_says_what_runs_and_costs(local: Loca
     local.set_faults(slow_boot=60)
 
     def expire(_: float) -> None:
-        local.set_faults(calls=[CallFault("ecs.DescribeServices", failure="expired-token")])
+        local.set_faults(calls=[CallFault("*", failure="expired-token")])
 
     answer = typed(local, "instances", "--option", "setup", "--workers", "1", sleep=expire)
     assert answer.code == 1
@@ -209,6 +209,21 @@ def test_an_error_of_aws_that_ends_the_wait_says_what_runs_and_costs(local: Loca
     assert answer.err.endswith(
         "\n2 machines run or boot: 1.57 USD per hour. Stop them:\n  ./update_instances --option shutdown\n"
     )
+
+
+def test_an_error_of_aws_that_ends_the_wait_is_followed_by_the_way_back(local: LocalCloud) -> None:
+    local.set_faults(slow_boot=60)
+
+    def refuse(_: float) -> None:
+        fault = CallFault("ecs.DescribeServices", failure="access-denied", code="AccessDeniedException")
+        local.set_faults(calls=[fault])
+
+    answer = typed(local, "instances", "--option", "setup", "--workers", "1", sleep=refuse)
+    assert answer.code == 1
+    assert "Your AWS user may not call DescribeServices" in answer.words
+    assert "No machine is running." in answer.words
+    assert machines(local) == 0
+    assert automatic_stops(local) == []
 
 
 def test_a_quota_too_small_is_told_before_anything_is_started(local: LocalCloud) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+from botocore.exceptions import ClientError
 
 from satcomp_infra.fleet import Cluster, Fleet, Service
+from satcomp_infra.known_causes import Finding
 from satcomp_infra.progress import Console
 from satcomp_infra.starting import Size, Start, StartError
 
@@ -57,14 +60,19 @@ class MadeUp(Cluster):
         self.moved.append(subnet)
 
 
-def start(cluster: MadeUp, size: Size = SIZE) -> None:
-    """Bring the cluster to its size."""
-    clock = Clock()
-    console = Console(io.StringIO(), io.StringIO(), clock=lambda: clock.now, sleep=clock.sleep)
-    way = Start(cluster, cluster.look(), size, list(ZONES), lambda _: [], lambda _: None)
+def nothing_is_wrong(_: datetime) -> list[Finding]:
+    return []
+
+
+def start(cluster: MadeUp, diagnose: Callable[[datetime], list[Finding]] = nothing_is_wrong) -> str:
+    """Bring the cluster to its size; returns what was told."""
+    clock, told = Clock(), io.StringIO()
+    console = Console(io.StringIO(), told, clock=lambda: clock.now, sleep=clock.sleep)
+    way = Start(cluster, cluster.look(), SIZE, list(ZONES), diagnose, lambda _: None)
     way.begin()
     with console.waiting("Starting") as wait:
         way.follow(wait, 60, lambda hours: f"{hours:.2f}")
+    return told.getvalue()
 
 
 def test_a_launch_that_is_refused_after_the_move_to_the_next_zone_doesn_t_count_there() -> None:
@@ -92,3 +100,16 @@ def test_a_cluster_in_several_zones_goes_on_while_one_has_machines() -> None:
     with pytest.raises(StartError, match="to give in us-east-1b and us-east-1c at"):
         start(cluster)
     assert cluster.moved == []
+
+
+def test_a_diagnosis_that_may_not_ask_is_told_of_once_and_the_start_goes_on() -> None:
+    asked = []
+
+    def refused(since: datetime) -> list[Finding]:
+        asked.append(since)
+        error = {"Code": "AccessDeniedException", "Message": "No."}
+        raise ClientError({"Error": error, "ResponseMetadata": {"HTTPStatusCode": 400}}, "ListTasks")  # type: ignore
+
+    told = start(MadeUp(*([] for _ in range(12))), refused)
+    assert len(asked) > 1
+    assert told.count("Your AWS user may not call ListTasks: No. ") == 1
