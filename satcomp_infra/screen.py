@@ -12,42 +12,48 @@ from .stopping import SHUTDOWN
 from .units import count, dollars, duration, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from .known_causes import Finding
     from .node.manifest import Node
     from .status import Cluster, Status
 
-_ROWS = 8
-"""Machines or nodes that are shown one by one; the rest is counted."""
+_ROWS = (8, 4, 2, 1)
+"""Machines or nodes that are shown one by one, fewer where there is no place for more; the rest is counted."""
 _LABEL = 16
 _STATES = {State.READY: "ready", State.BROKEN: "not complete", State.ABSENT: "deleted"}
 
 
-def draw(status: Status) -> str:
-    """The screen."""
-    return "\n".join(_lines(status))
+def draw(status: Status, fits: Callable[[str], bool] = lambda _: True) -> str:
+    """The screen.
+
+    It has as few machines and nodes as it takes to fit. Where it can't, what is wrong comes first.
+    """
+    wrong = [] if status.stack.state is State.BUSY else list(_findings(status.findings))
+    for rows in _ROWS:
+        there = list(_lines(status, rows))
+        text = "\n".join([*there, "", *wrong] if wrong else there)
+        if fits(text):
+            return text
+    return "\n".join([*wrong, "", *there])
 
 
-def _lines(status: Status) -> Iterator[str]:
+def _lines(status: Status, rows: int) -> Iterator[str]:
     stack, cluster = status.stack, status.cluster
     track = f", {cluster.infrastructure.track.name} track" if cluster else ""
     yield from _entry("Project", f"{stack.project}{track}, in {status.region} of account {status.account}")
     state = f"is being {stack.doing} at the moment" if stack.state is State.BUSY else _STATES[stack.state]
     yield from _entry("Infrastructure", f"{state} ({stack.name}, {stack.status})")
     if cluster:
-        yield from _parts(cluster)
-    if stack.state is not State.BUSY:
-        yield ""
-        yield from _findings(status.findings)
+        yield from _parts(cluster, rows)
 
 
-def _parts(cluster: Cluster) -> Iterator[str]:
+def _parts(cluster: Cluster, rows: int) -> Iterator[str]:
     evidence = cluster.evidence
     if evidence.is_empty:
         yield from _entry("Machines", "none: nothing costs money per hour")
     else:
-        yield from _machines(cluster)
+        yield from _machines(cluster, rows)
     if not evidence.is_empty or any(role.counts.desired for role in evidence.roles.values()):
         counts = [
             f"{role.name} {role.counts.running} running, {role.counts.pending} pending, {role.counts.desired} wanted"
@@ -57,7 +63,7 @@ def _parts(cluster: Cluster) -> Iterator[str]:
         yield from _entry("Services", counts[0])
         yield from (line for text in counts[1:] for line in _entry("", text))
     if cluster.nodes:
-        yield from _nodes(cluster)
+        yield from _nodes(cluster, rows)
     yield from _jobs(cluster)
     yield from _stop(cluster)
     if not evidence.is_empty:
@@ -68,7 +74,7 @@ def _parts(cluster: Cluster) -> Iterator[str]:
         )
 
 
-def _machines(cluster: Cluster) -> Iterator[str]:
+def _machines(cluster: Cluster, rows: int) -> Iterator[str]:
     evidence = cluster.evidence
     costs = {machine.type: cluster.cost_per_hour(machine) for machine in evidence.machines}
     types = [
@@ -77,22 +83,22 @@ def _machines(cluster: Cluster) -> Iterator[str]:
     ]
     of_types = f" ({'; '.join(types)})" if types else ""
     yield from _entry("Machines", f"{len(evidence.machines)} of {evidence.desired_machines} wanted{of_types}")
-    for machine in evidence.machines[:_ROWS]:
+    for machine in evidence.machines[:rows]:
         state = "joining" if machine.state == "running" and machine.agent is None else machine.state
         age = span(cluster.age(machine))
         yield f"  {machine.id:<21}{machine.zone:<16}{state:<14}{age:>12}"
-    rest = len(evidence.machines) - _ROWS
+    rest = len(evidence.machines) - rows
     if rest > 0:
         yield f"  and {rest} more"
 
 
-def _nodes(cluster: Cluster) -> Iterator[str]:
+def _nodes(cluster: Cluster, rows: int) -> Iterator[str]:
     def is_odd(node: Node) -> bool:
         return node.status == NodeStatus.ERROR or cluster.silence(node) > FRESH_SECONDS
 
     nodes = sorted(cluster.nodes, key=lambda node: (node.kind, not is_odd(node)))
     yield from _entry("Nodes", "as they say of themselves")
-    for node in nodes[:_ROWS]:
+    for node in nodes[:rows]:
         silent = cluster.silence(node)
         odd = f"SILENT for {span(silent)}" if silent > FRESH_SECONDS else ""
         job = str(node.item.get("jobId", ""))
@@ -102,7 +108,7 @@ def _nodes(cluster: Cluster) -> Iterator[str]:
         ).rstrip()
         if odd and doing:
             yield f"{doing:>{WIDTH - 2}}"
-    rest = nodes[_ROWS:]
+    rest = nodes[rows:]
     if rest:
         ready = sum(node.status == NodeStatus.READY and not is_odd(node) for node in rest)
         yield f"  and {len(rest)} more, {ready} of them READY"

@@ -19,7 +19,7 @@ import pytest
 
 from satcomp_infra import automatic_stop, node_logs
 from satcomp_infra.aws import Aws
-from satcomp_infra.screen import span
+from satcomp_infra.screen import draw, span
 from satcomp_infra.stack import _STATES, State
 from satcomp_infra.status import look
 
@@ -319,6 +319,40 @@ def test_watching_redraws_in_place(cluster: LocalCluster) -> None:
         assert "Stopped by Ctrl-C" not in shown
     finally:
         terminal.close()
+
+
+@pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not installed: apt install tmux")
+def test_watching_a_large_cluster_shows_what_is_wrong_on_24_lines(cluster: LocalCluster) -> None:
+    cluster.local.set_faults(slow_boot=1000, vcpu_quota=9 * 16)
+    cluster.start(1, 9)
+    there = eventually(lambda: machines if len(machines := cluster.cluster.instances()) == 9 else None)
+    for number, machine in enumerate(there):
+        item = {"nodeId": machine, "nodeIp": f"10.0.0.{number}", "nodeType": "WORKER", "status": "READY"}
+        attributes = {name: {"S": value} for name, value in {**item, "instanceId": machine}.items()}
+        attributes["lastModified"] = {"N": str(int(time.time()) + 60)}
+        cluster.local.client("dynamodb").put_item(TableName="SatCompNodeManifest", Item=attributes)
+    terminal = Screen(cluster.local.environment())
+    try:
+        terminal.command("show_status", "--watch", "0.3s")
+        shown = terminal.wait_for(r"^- The account may run 144 vCPU at once")
+        assert "Request more" in shown
+        assert "9 of 10 wanted" in shown
+        assert re.search(r"^  and \d more, \d of them READY$", shown, re.MULTILINE)
+        assert shown.count("Project ") == 1
+    finally:
+        terminal.close()
+
+
+def test_what_doesn_t_fit_begins_with_what_is_wrong(cluster: LocalCluster) -> None:
+    cluster.local.set_faults(vcpu_quota=16)
+    cluster.start(1, 1)
+    eventually(lambda: status().code == 1)
+    seen = look(cluster.aws, None)
+    whole = draw(seen)
+    assert whole.startswith("Project ")
+    first = draw(seen, lambda _: False)
+    assert first.startswith("What is wrong:\n- The account may run 16 vCPU at once")
+    assert sorted(first.split("\n")) == sorted(whole.split("\n"))
 
 
 def test_an_automatic_stop_that_has_come_is_told_and_jobs_that_wait_for_machines(cluster: LocalCluster) -> None:

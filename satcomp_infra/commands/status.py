@@ -116,14 +116,18 @@ def _logs(aws: Aws, args: argparse.Namespace, console: Console) -> None:
 
 def _watch(aws: Aws, args: argparse.Namespace, console: Console) -> None:
     """Draw the screen again and again. Where AWS can't be asked for a while, that is said below the last one."""
-    drawn = screen.draw(look(aws, args.project))
+    status, trouble = look(aws, args.project), ""
+    fits = _fits(console)
     with _drawing(console) as draw:
-        trouble = ""
+
+        def fits_above(text: str) -> bool:
+            return fits(f"{text}{trouble}")
+
         while True:
-            draw(f"{drawn}{trouble}")
+            draw(f"{screen.draw(status, fits_above)}{trouble}")
             console.sleep(args.watch)
             try:
-                drawn, trouble = screen.draw(look(aws, args.project)), ""
+                status, trouble = look(aws, args.project), ""
             except Exception as error:
                 words = _passing(error)
                 if not words:
@@ -152,3 +156,13 @@ def _drawing(console: Console) -> Iterator[Callable[[str], None]]:
 
     with in_place(console.out) as draw:
         yield lambda text: draw(console.shown(text))
+
+
+def _fits(console: Console) -> Callable[[str], bool]:
+    """Whether there is place for a text where _drawing shows it."""
+    if not (console.interactive and console.out.isatty()):
+        return lambda _: True
+    from ..drawing import Terminal
+
+    terminal = Terminal(file=console.out)
+    return lambda text: len(console.shown(text)) <= terminal.height
