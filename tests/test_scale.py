@@ -11,12 +11,14 @@ import pytest
 from satcomp_infra import images, node_logs
 from satcomp_infra.aws import Aws
 from satcomp_infra.finding import find
+from satcomp_infra.fleet import Cluster
 from satcomp_infra.local import cloud
 from satcomp_infra.local.cloud import LocalCloud
 from satcomp_infra.local.walkthrough import register_images
 from satcomp_infra.observation import gather
 from satcomp_infra.project import CLUSTER, Project
 
+from .local_cluster import eventually
 from .typing_commands import PROJECT, Answer, run
 
 NODES = 130
@@ -66,8 +68,13 @@ def test_a_large_cluster_is_started_seen_and_stopped(local: LocalCloud) -> None:
     assert f"  and {NODES - 8} more, {NODES - 8} of them READY\n" in run("status").out
 
     aws = Aws.connect()
-    launched = gather(aws, find(aws, None)).activities
-    assert len({activity.description for activity in launched}) == NODES
+    infrastructure = find(aws, None)
+    evidence = gather(aws, infrastructure)
+    assert len({activity.description for activity in evidence.activities}) == NODES
+    assert evidence.stopped == ()
+    Cluster.of(aws, infrastructure).resize(0, 0, keep_machines=True)
+    eventually(lambda: not local.nodes())
+    assert len({task.id for task in gather(aws, infrastructure).stopped}) == NODES
 
     local.forget_calls()
     answer = instances("shutdown")
