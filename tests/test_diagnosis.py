@@ -52,17 +52,24 @@ def only(cluster: LocalCluster, kind: str) -> Finding:
 
 def test_nothing_is_wrong_where_nothing_runs_and_while_all_starts(cluster: LocalCluster) -> None:
     assert look(cluster) == {}
-    cluster.local.set_faults(slow_boot=0.5)
+    cluster.local.set_faults(slow_boot=1000)
     cluster.start(1, 2)
+
+    def complains() -> bool:
+        assert look(cluster) == {}
+        events = cluster.local.client("ecs").describe_services(
+            cluster=cluster.infrastructure.cluster, services=[cluster.infrastructure.leader_service]
+        )["services"][0]["events"]
+        return any("No Container Instances were found" in event["message"] for event in events)
+
+    eventually(complains)
+    assert look(cluster) == {}
+    cluster.local.set_faults(slow_boot=None)
     for _ in range(1000):
         assert look(cluster) == {}
         if cluster.cluster.look().is_complete(1, 2):
             break
     assert look(cluster) == {}
-    events = cluster.local.client("ecs").describe_services(
-        cluster=cluster.infrastructure.cluster, services=[cluster.infrastructure.leader_service]
-    )["services"][0]["events"]
-    assert any("No Container Instances were found" in event["message"] for event in events)
     cluster.cluster.stop()
     assert look(cluster) == {}
 
