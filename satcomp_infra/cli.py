@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LONGEST_HOURS = 8760
+"""Of any time that can be typed: calendars and AWS's own times end."""
 GET_DEPENDENCIES = "In the project's folder, type 'make .venv' and then 'source .venv/bin/activate'."
 
 
@@ -67,11 +69,14 @@ def whole_number(minimum: int, maximum: int | None = None) -> Callable[[str], in
 
 
 def time_span(text: str) -> float:
-    """An argparse type: a time as `90s`, `15m` or `8h`, in seconds."""
+    """An argparse type: a time as `90s`, `15m` or `8h`, in seconds; LONGEST_HOURS at most."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text)
     if not match or not float(match[1]):
         raise argparse.ArgumentTypeError(f"'{text}' is not a time: write for example 90s, 15m or 8h")
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+    if seconds > LONGEST_HOURS * 3600:
+        raise argparse.ArgumentTypeError(f"'{text}' is too long: {LONGEST_HOURS}h, a year, is the most")
+    return seconds
 
 
 def add_timeout(group: Group, default: str, then: str = "AWS goes on after that") -> None:

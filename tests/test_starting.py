@@ -14,7 +14,8 @@ from satcomp_infra.known_causes import Finding
 from satcomp_infra.progress import Console
 from satcomp_infra.starting import Size, Start, StartError
 
-from .typing_commands import Clock
+from .typing_commands import Clock, run
+from .typing_commands import words as as_words
 
 SINCE = datetime(2026, 11, 26, tzinfo=UTC)
 ZONES = [("us-east-1a", "subnet-a"), ("us-east-1b", "subnet-b"), ("us-east-1c", "subnet-c")]
@@ -83,7 +84,7 @@ def test_a_launch_that_is_refused_after_the_move_to_the_next_zone_doesn_t_count_
 
 def test_refusals_of_all_zones_end_the_start() -> None:
     cluster = MadeUp([], *([in_zone(zone)] for zone, _ in ZONES))
-    with pytest.raises(StartError, match="to give in us-east-1a and us-east-1b and us-east-1c at"):
+    with pytest.raises(StartError, match="to give in us-east-1a, us-east-1b and us-east-1c at"):
         start(cluster)
 
 
@@ -112,4 +113,25 @@ def test_a_diagnosis_that_may_not_ask_is_told_of_once_and_the_start_goes_on() ->
 
     told = start(MadeUp(*([] for _ in range(12))), refused)
     assert len(asked) > 1
-    assert told.count("Your AWS user may not call ListTasks: No. ") == 1
+    assert as_words(told).count("Your AWS user may not call ListTasks: No. ") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["shutdown", "--leaders", "2"], "--leaders goes with --option setup"),
+        (["shutdown", "--stop-after", "5m"], "--stop-after goes with --option setup"),
+        (["shutdown", "--stop-after=never"], "--stop-after goes with --option setup"),
+        (["shutdown", "--no-wait"], "--no-wait goes with --option setup"),
+        (["shutdown", "--keep-on-failure"], "--keep-on-failure goes with --option setup"),
+        (["setup", "--workers", "0", "--stop-after", "9999999999h"], "'9999999999h' is too long: 8760h, a year"),
+        (["setup", "--workers", "0", "--timeout", "9" * 400 + "s"], "is too long"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run("instances", "--option", *words)
+    assert ended.value.code == 2
+    assert said in as_words(capsys.readouterr().err)

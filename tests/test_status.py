@@ -124,6 +124,7 @@ class TestWithoutACluster:
         (["--since", "5m"], "--since goes with --logs"),
         (["--logs", "nobody"], "'leader', 'worker'"),
         (["--logs", "leader", "--since", "5"], "write for example 90s, 15m or 8h"),
+        (["--logs", "leader", "--since", "99999999999h"], "'99999999999h' is too long: 8760h, a year, is the most"),
         (["--watch", "--json"], "nly one of --watch, --json and --logs"),
     ],
 )

@@ -30,9 +30,10 @@ MAX_NODES = 1000
 class _Parser(Parser):
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
         args = super().parse(argv)
-        for name in ("workers", "leaders"):
-            if args.option == "shutdown" and getattr(args, name) is not None:
-                self.error(f"--{name} goes with --option setup; shutdown stops all machines")
+        typed = {word.partition("=")[0] for word in argv}  # options can't be shortened
+        for option in ("--workers", "--leaders", "--stop-after", "--no-wait", "--keep-on-failure"):
+            if args.option == "shutdown" and option in typed:
+                self.error(f"{option} goes with --option setup; shutdown stops all machines")
         return args
 
 
