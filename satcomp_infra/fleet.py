@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from .aws import aws_time, error_code, error_message, together
+from .listing import container_instances, machines
 from .project import CLUSTER
 
 if TYPE_CHECKING:
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
 _GONE = ("ServiceNotFoundException", "ServiceNotActiveException", "ClusterNotFoundException")
 _ENDED_AT_A_TIME = 20
 """Machines that are ended one by one between two looks: Auto Scaling has no call for several."""
-INSTANCES_PAGE = 250
-"""Instances that one call describes: EC2 would take 1000, whose descriptions are then all in memory. Asked for without
-a page size, calls are throttled sooner (EC2 Developer Guide, request throttling)."""
-_NOT_GONE = ["pending", "running", "shutting-down", "stopping", "stopped"]
 
 
 @dataclass(frozen=True)
@@ -146,14 +143,8 @@ class Cluster:
 
     def _tasks_by_machine(self) -> dict[str, int]:
         """How many tasks run or are being started on each machine that has joined the cluster."""
-        client, found = self._aws.ecs, {}
-        for page in client.get_paginator("list_container_instances").paginate(cluster=self._cluster):
-            arns = page["containerInstanceArns"]
-            if arns:
-                described = client.describe_container_instances(cluster=self._cluster, containerInstances=arns)
-                for machine in described["containerInstances"]:
-                    found[machine["ec2InstanceId"]] = machine["runningTasksCount"] + machine["pendingTasksCount"]
-        return found
+        joined = container_instances(self._aws, self._cluster)
+        return {one["ec2InstanceId"]: one["runningTasksCount"] + one["pendingTasksCount"] for one in joined}
 
     def refusals(self) -> tuple[datetime, list[tuple[str, str]]]:
         """Id and message of the latest launches that EC2 refused (one page of at most 100), and AWS's time of now."""
@@ -196,14 +187,7 @@ class Cluster:
 
     def instances(self) -> list[str]:
         """The ids of all machines of the group that EC2 has not terminated yet: those that can still cost money."""
-        pages = self._aws.ec2.get_paginator("describe_instances").paginate(
-            Filters=[
-                {"Name": "tag:aws:autoscaling:groupName", "Values": [self._group]},
-                {"Name": "instance-state-name", "Values": _NOT_GONE},
-            ],
-            PaginationConfig={"PageSize": INSTANCES_PAGE},
-        )
-        return [i["InstanceId"] for page in pages for r in page["Reservations"] for i in r["Instances"]]
+        return [machine["InstanceId"] for machine in machines(self._aws, self._group)]
 
     def _describe_group(self) -> AutoScalingGroupTypeDef | None:
         answer = self._aws.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[self._group])

@@ -7,17 +7,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from . import listing
 from .aws import aws_time, error_code
 from .evidence import ROLES, Activity, Agent, Evidence, Machine, Role, StoppedTask, WaitingJob
-from .fleet import INSTANCES_PAGE, Service
+from .fleet import Service
 from .node import log as node_log
 from .node import manifest
 from .node.background import background
 from .node.manifest import NodeStatus, NodeType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from .aws import Aws
     from .node.manifest import Node
     from .stack import Infrastructure
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
 HORIZON = timedelta(hours=1)
 """How far back is looked where nothing else is said; ECS itself forgets stopped tasks after an hour."""
 LAST_LINES = 5
-_MOST_DESCRIBED = 100
-"""Tasks or container instances that one call of ECS describes (API reference)."""
-_NOT_GONE = ["pending", "running", "shutting-down", "stopping", "stopped"]
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -135,14 +131,11 @@ class _Questions:
         return aws_time(answer), roles
 
     def stopped(self) -> tuple[tuple[StoppedTask, ...], dict[str, tuple[str, ...]]]:
-        ecs, cluster = self._aws.ecs, self._infrastructure.cluster
         found = []
-        for page in ecs.get_paginator("list_tasks").paginate(cluster=cluster, desiredStatus="STOPPED"):
-            for arns in _portions(page["taskArns"]):
-                answer = ecs.describe_tasks(cluster=cluster, tasks=arns)
-                tasks = [self._task(task) for task in answer["tasks"] if task.get("stoppedAt")]
-                start = self._start(answer)
-                found += [task for task in tasks if task.role and task.stopped >= start]
+        for answer in listing.tasks(self._aws, self._infrastructure.cluster, "STOPPED"):
+            tasks = [self._task(task) for task in answer["tasks"] if task.get("stoppedAt")]
+            start = self._start(answer)
+            found += [task for task in tasks if task.role and task.stopped >= start]
         found.sort(key=lambda task: task.stopped, reverse=True)
         words = {}
         for role in ROLES:
@@ -186,28 +179,15 @@ class _Questions:
         return tuple(event["message"].rstrip() for event in events)
 
     def agents(self) -> dict[str, Agent]:
-        ecs, cluster = self._aws.ecs, self._infrastructure.cluster
         found = {}
-        for page in ecs.get_paginator("list_container_instances").paginate(cluster=cluster):
-            for arns in _portions(page["containerInstanceArns"]):
-                answer = ecs.describe_container_instances(cluster=cluster, containerInstances=arns)
-                for one in answer["containerInstances"]:
-                    has = {r["name"]: r.get("integerValue", 0) for r in one["registeredResources"]}
-                    tasks = one["runningTasksCount"] + one["pendingTasksCount"]
-                    found[one["ec2InstanceId"]] = Agent(
-                        one["agentConnected"], has.get("CPU", 0), has.get("MEMORY", 0), tasks
-                    )
+        for one in listing.container_instances(self._aws, self._infrastructure.cluster):
+            has = {r["name"]: r.get("integerValue", 0) for r in one["registeredResources"]}
+            tasks = one["runningTasksCount"] + one["pendingTasksCount"]
+            found[one["ec2InstanceId"]] = Agent(one["agentConnected"], has.get("CPU", 0), has.get("MEMORY", 0), tasks)
         return found
 
     def instances(self) -> list[Machine]:
-        pages = self._aws.ec2.get_paginator("describe_instances").paginate(
-            Filters=[
-                {"Name": "tag:aws:autoscaling:groupName", "Values": [self._infrastructure.auto_scaling_group]},
-                {"Name": "instance-state-name", "Values": _NOT_GONE},
-            ],
-            PaginationConfig={"PageSize": INSTANCES_PAGE},
-        )
-        found = [_machine(instance) for page in pages for r in page["Reservations"] for instance in r["Instances"]]
+        found = [_machine(one) for one in listing.machines(self._aws, self._infrastructure.auto_scaling_group)]
         return sorted(found, key=lambda machine: (machine.launched, machine.id))
 
     def nodes(self) -> tuple[tuple[Node, ...], WaitingJob | None]:
@@ -246,7 +226,3 @@ def _machine(instance: Any) -> Machine:
         has_public_address=bool(instance.get("PublicIpAddress")),
         agent=None,
     )
-
-
-def _portions(arns: list[str]) -> Iterable[list[str]]:
-    return (arns[start : start + _MOST_DESCRIBED] for start in range(0, len(arns), _MOST_DESCRIBED))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .aws import error_code
-from .fleet import INSTANCES_PAGE
+from .listing import instances
 from .tracks import TRACKS
 from .units import count
 
@@ -40,15 +40,9 @@ def vcpus(aws: Aws) -> int | None:
 
 def used(aws: Aws) -> int:
     """The vCPUs of all on-demand machines that count for this quota and are running or starting now."""
-    pages = aws.ec2.get_paginator("describe_instances").paginate(
-        Filters=[{"Name": "instance-state-name", "Values": ["pending", "running"]}],
-        PaginationConfig={"PageSize": INSTANCES_PAGE},
-    )
     return sum(
         _vcpus_of(machine["InstanceType"], machine.get("CpuOptions", {}))
-        for page in pages
-        for group in page["Reservations"]
-        for machine in group["Instances"]
+        for machine in instances(aws, {"instance-state-name": ["pending", "running"]})
         if machine["InstanceType"][0] in _FAMILIES and not machine.get("InstanceLifecycle")
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from satcomp_infra import images, node_logs
+from satcomp_infra import images, listing, node_logs
 from satcomp_infra.aws import Aws
 from satcomp_infra.finding import find
 from satcomp_infra.fleet import Cluster
@@ -59,7 +59,7 @@ def test_a_large_cluster_is_started_seen_and_stopped(local: LocalCloud) -> None:
         item = {"nodeId": f"{number:0400}", "nodeIp": f"10.0.0.{number}", "nodeType": "WORKER", "status": "READY"}
         item |= {"instanceId": machine}
         attributes = {name: {"S": value} for name, value in item.items()}
-        attributes["lastModified"] = {"N": str(int(time.time()) + 30)}
+        attributes["lastModified"] = {"N": str(int(time.time()) + 600)}
         manifest.put_item(TableName="SatCompNodeManifest", Item=attributes)
     shown = json.loads(run("status", "--json").out)
     assert len({machine["id"] for machine in shown["machines"] if machine["joined"]}) == NODES
@@ -73,7 +73,7 @@ def test_a_large_cluster_is_started_seen_and_stopped(local: LocalCloud) -> None:
     assert len({activity.description for activity in evidence.activities}) == NODES
     assert evidence.stopped == ()
     Cluster.of(aws, infrastructure).resize(0, 0, keep_machines=True)
-    eventually(lambda: not local.nodes())
+    eventually(lambda: not local.nodes(), within=60)
     assert len({task.id for task in gather(aws, infrastructure).stopped}) == NODES
 
     local.forget_calls()
@@ -87,9 +87,8 @@ def test_a_large_cluster_is_started_seen_and_stopped(local: LocalCloud) -> None:
 def test_many_stopped_tasks_and_refusals_are_all_seen(local: LocalCloud) -> None:
     aws = Aws.connect()
     infrastructure = find(aws, Project(PROJECT))
-    ecs = local.client("ecs")
-    tasks = ecs.get_paginator("list_tasks").paginate(cluster=CLUSTER, desiredStatus="STOPPED")
-    assert sum(len(page["taskArns"]) for page in tasks) == NODES
+    [*answers] = listing.tasks(aws, CLUSTER, "STOPPED")
+    assert sum(len(answer["tasks"]) for answer in answers) == NODES
     evidence = gather(aws, infrastructure)
     assert len(evidence.stopped) == 0  # of before the shutdown
     local.set_faults(launch_refusal="No.")
