@@ -260,13 +260,32 @@ def test_lines_of_all_nodes_are_merged_by_time(cluster: LocalCluster) -> None:
     answer = eventually(lambda: a if (a := run("status", "--logs", "worker")).out.count("line 3") >= 2 else None)
     assert answer.code == 0
     lines = [line.split(" ", 2) for line in answer.out.splitlines()]
+    addresses = {m["address"] for m in json.loads(status("--json").out)["machines"]}
+    assert len({node for _, node, text in lines[-6:] if node in addresses}) == 2
     assert {text for _, _, text in lines[-6:]} == {f"line {n} of worker" for n in (1, 2, 3)}
-    assert len({node for _, node, _ in lines[-6:]}) == 2
     assert [time for time, _, _ in lines] == sorted(time for time, _, _ in lines)
     assert "of leader" not in answer.out
     assert "line" in run("status", "--logs", "leader", "--since", "1m").out
     time.sleep(1.1)
     assert run("status", "--logs", "leader", "--since", "0.1s").out == ""
+
+
+def test_a_node_is_called_by_its_address_or_else_by_its_task() -> None:
+    there, asked = {"a" * 32: "10.0.0.1"}, []
+
+    def ask() -> dict[str, str]:
+        asked.append(dict(there))
+        return there
+
+    name = node_logs.Names(ask)
+    now = node_logs.since(0)
+    assert name("a" * 32, now) == "10.0.0.1"
+    assert [name(task * 32, now - 3_600_000) for task in "bcb"] == ["bbbbbbbb", "cccccccc", "bbbbbbbb"]
+    assert len(asked) == 1  # those that ended long ago aren't known to the next answer, either
+    there["d" * 32] = "10.0.0.2"
+    assert [name(task * 32, now + 2000) for task in "dada"] == ["10.0.0.2", "10.0.0.1"] * 2
+    assert [name("e" * 32, now + 3000) for _ in range(3)] == ["eeeeeeee"] * 3
+    assert len(asked) == 3
 
 
 def program(cluster: LocalCluster, *words: str) -> subprocess.Popen[str]:

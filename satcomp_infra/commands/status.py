@@ -105,7 +105,10 @@ def _logs(aws: Aws, args: argparse.Namespace, console: Console) -> None:
     group = infrastructure.leader_log_group if args.logs == "leader" else infrastructure.worker_log_group
     span = cli.time_span("10m") if args.since is None else args.since
     start = node_logs.since(span)
-    lines = node_logs.follow(aws, group, start, console) if args.follow else node_logs.lines(aws, group, start)
+    name = node_logs.Names(lambda: node_logs.addresses(aws, infrastructure))
+    lines = (
+        node_logs.follow(aws, group, start, console, name) if args.follow else node_logs.lines(aws, group, start, name)
+    )
     printed = False
     for line in lines:
         console.verbatim(str(line))
