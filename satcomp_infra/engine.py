@@ -6,6 +6,7 @@ import base64
 import difflib
 import json
 import posixpath
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -24,6 +25,8 @@ _NAMES_SHOWN = 5
 FULL = "no space left on device"
 MAKE_SPACE = "See what takes the space with 'docker system df', and make some with 'docker system prune'."
 _LINKS = 8
+_PUSHED = re.compile(r"\S+: digest: (?P<digest>[a-z0-9]+:[0-9a-f]{32,}) size: \d+")
+"""The last line about a push, as people read it. An engine with the containerd image store says it nowhere else."""
 # Go's io/fs.FileMode, in which the engine tells a file's mode.
 _DIRECTORY, _EXECUTABLE = 1 << 31, 0o111
 
@@ -158,7 +161,7 @@ class Engine:
             for line in self._client.api.push(repository, tag, auth_config=credentials, stream=True, decode=True):
                 if "error" in line or "errorDetail" in line:
                     raise PushError((line.get("errorDetail") or {}).get("message") or line["error"])
-                digest = (line.get("aux") or {}).get("Digest") or digest
+                digest = _digest(line) or digest
                 if line.get("id"):
                     far = line.get("progressDetail") or {}
                     yield LayerNews(line["id"], line["status"], far.get("current", 0), far.get("total", 0))
@@ -219,6 +222,12 @@ class Engine:
             raise EngineError(_words(error), absent=error.is_client_error()) from error
         except (RequestsConnectionError, Timeout) as error:
             raise _unreachable(str(error)) from error
+
+
+def _digest(line: dict[str, Any]) -> str:
+    """The digest of what was sent, where a line of a push names it; empty elsewhere."""
+    told = _PUSHED.fullmatch(line.get("status") or "")
+    return told["digest"] if told else str((line.get("aux") or {}).get("Digest") or "")
 
 
 def _words(error: Any) -> str:

@@ -22,14 +22,22 @@ RESUMPTIONS = 4
 _FIRST_PAUSE = 2.0
 """Seconds before the first resumption; each one after it waits twice as long."""
 
-# What the engine and ECR say. The first that fits.
-_EXPIRED = re.compile(r"token has expired|no basic auth credentials|unauthorized|authentication required", re.I)
+# What the engine, with either image store, and ECR say. The first that fits.
+_EXPIRED = re.compile(
+    r"token has expired|no basic auth credentials|unauthorized|authorization failed|authentication required", re.I
+)
+_UNREASONED = re.compile(r"from [A-Z]+ request to \S+: 403")
+"""Forbidden, and no word why, as with the containerd image store: an expired login, or a missing permission."""
 _BROKEN = re.compile(
-    r"connection (reset|refused|timed out|aborted)|broken pipe|\bEOF\b|timeout|no such host|server misbehaving|"
-    r"network is (unreachable|down)|no route to host|use of closed|HTTP status: (5\d\d|429)|toomanyrequests|"
+    r"connection (reset|refused|timed out|aborted)|broken pipe|closed pipe|\bEOF\b|timeout|deadline exceeded|"
+    r"no such host|server misbehaving|network is (unreachable|down)|no route to host|use of closed|"
+    r"(HTTP status|request to \S+): (5\d\d|429)|toomanyrequests|too many requests|rate exceeded|"
     r"blob upload (unknown|invalid)",
     re.I,
 )
+_NO_REPOSITORY = re.compile(r"name unknown|repository .*does not exist|from POST request to \S+: 404", re.I)
+_QUERY = re.compile(r'(?<=://)([^\s"?]+)\?[^\s":]*')
+"""Of an address in what the engine says: hundreds of characters that tell nobody anything."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +103,8 @@ class Registry:
             try:
                 return attempt()
             except PushError as error:
-                words = str(error)
-                if _EXPIRED.search(words) and not self._renewed:
+                words = _QUERY.sub(r"\1", str(error))
+                if (_EXPIRED.search(words) or _UNREASONED.search(words)) and not self._renewed:
                     self._renewed = True
                     self._console.say("The registry doesn't accept the login any more: logging in again.")
                     self._token = Token.of(self._aws)
@@ -117,7 +125,7 @@ class Registry:
             )
         if FULL in said:
             return EngineError(said)
-        if re.search(r"name unknown|repository .*does not exist", said, re.I):
+        if _NO_REPOSITORY.search(said):
             return SatcompError(
                 f"Repository {repository} isn't there any more: {said}.",
                 "Was the project deleted meanwhile? ./show_status tells.",

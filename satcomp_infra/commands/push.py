@@ -130,9 +130,9 @@ class _Layers:
         if news.status.startswith("Retrying"):
             self.console.say(f"  {layer}  the connection broke: {news.status[0].lower()}{news.status[1:]}")
         elif news.status == "Pushed":
-            self.sent[layer] = self._sizes.get(layer, 0)
-            self.console.say(f"  {layer}  sent, {megabytes(self.sent[layer])}")
-        elif news.status == "Layer already exists" or news.status.startswith("Mounted from"):
+            self.sent[layer] = size = self._sizes.get(layer, 0)  # 0: it was sent before the engine told of it
+            self.console.say(f"  {layer}  sent, {megabytes(size)}" if size else f"  {layer}  sent")
+        elif news.status.lower().endswith("already exists") or news.status.startswith("Mounted from"):
             if layer not in self.sent and layer not in self.there:
                 self.there.add(layer)
                 self.console.say(f"  {layer}  already there")
@@ -143,9 +143,10 @@ class _Layers:
     def __str__(self) -> str:
         if not self.sent:
             return "all layers were there already"
-        size = megabytes(sum(self.sent.values()))
+        sizes = self.sent.values()
+        size = f" ({megabytes(sum(sizes))})" if all(sizes) else ""
         there = f", {len(self.there)} {'was' if len(self.there) == 1 else 'were'} there already" if self.there else ""
-        return f"{count(len(self.sent), 'layer')} sent ({size}){there}"
+        return f"{count(len(self.sent), 'layer')} sent{size}{there}"
 
 
 def _push(registry: Registry, image: LocalImage, role: str, console: Console) -> bool:

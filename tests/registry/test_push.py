@@ -104,6 +104,16 @@ class TestAPush:
         assert "\n  sha256:" in answer.out
         assert not [request for request in registry.requests() if request.startswith(("POST", "PATCH"))]
 
+    def test_an_engine_that_names_the_digest_in_words_alone(
+        self, registry: Registry, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fresh(registry)
+        with between(registry, unsaid=b"Digest") as host:  # as one with the containerd image store
+            monkeypatch.setenv("DOCKER_HOST", host)
+            answer = push("--leader", "my-solver:leader")
+        assert answer.code == 0, answer.err
+        assert f"the registry confirms {registry.manifest(PROJECT, 'leader')['digest']}." in answer.out
+
     def test_credentials_are_left_nowhere(self, registry: Registry, tmp_path: Path) -> None:
         fresh(registry)
         assert push("--leader", "my-solver:leader").code == 0
@@ -283,7 +293,7 @@ class TestWhatGoesWrong:
 
     def test_an_engine_that_ends_in_the_middle(self, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
         fresh(registry)
-        with breaking_off(registry, after=b'"Preparing"') as host:
+        with between(registry, after=b'"Preparing"') as host:
             monkeypatch.setenv("DOCKER_HOST", host)
             answer = push("--leader", "my-solver:leader")
         assert answer.code == 1
@@ -321,9 +331,9 @@ class TestNodesThatRun:
 
 
 @contextmanager
-def breaking_off(registry: Registry, after: bytes) -> Iterator[str]:
-    """The engine, through a socket that closes as soon as the engine has said something."""
-    path = registry.home / "breaking.sock"
+def between(registry: Registry, after: bytes = b"", unsaid: bytes = b"") -> Iterator[str]:
+    """The engine, through a socket that closes `after` the engine has said something, or makes a word unreadable."""
+    path = registry.home / "between.sock"
     server = socket.socket(socket.AF_UNIX)
     server.bind(str(path))
     server.listen()
@@ -336,12 +346,12 @@ def breaking_off(registry: Registry, after: bytes) -> Iterator[str]:
                 return
             engine = socket.socket(socket.AF_UNIX)
             engine.connect(registry.host.removeprefix("unix://"))
-            threading.Thread(target=copy, args=(client, engine, b""), daemon=True).start()
-            threading.Thread(target=copy, args=(engine, client, after), daemon=True).start()
+            threading.Thread(target=copy, args=(client, engine, b"", b""), daemon=True).start()
+            threading.Thread(target=copy, args=(engine, client, after, unsaid), daemon=True).start()
 
-    def copy(source: socket.socket, target: socket.socket, until: bytes) -> None:
+    def copy(source: socket.socket, target: socket.socket, until: bytes, unsaid: bytes) -> None:
         while data := source.recv(65536):
-            target.sendall(data)
+            target.sendall(data.replace(unsaid, b"?" * len(unsaid)) if unsaid else data)
             if until and until in data:
                 break
         for end in (source, target):
