@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -46,6 +46,8 @@ class ClusterSetup:
     infrastructure: Infrastructure
     console: Console
     options: Options
+    changed: bool = field(default=False, init=False)
+    """Whether the cluster may be another one than before the setup: not before the checks, nor once it is put back."""
 
     def __post_init__(self) -> None:
         self.cluster = Cluster.of(self.aws, self.infrastructure)
@@ -69,6 +71,7 @@ class ClusterSetup:
         self._check_quota(size, before, *vcpus)
         price = self._node_price()
         self._announce(size, before, price)
+        self.changed = True
         self._put_automatic_stop()
         zones = list(zip(self.infrastructure.zones, self.infrastructure.subnets, strict=True))
         self.console.when_interrupted = (
@@ -180,11 +183,13 @@ class ClusterSetup:
                 stop_all(self.cluster, self.console, self.options.timeout)
             except SatcompError as error:
                 return SatcompError(join(failure.message, error.message), error.advice)
+            self.changed = False
             automatic_stop.remove(self.aws, self._group)
             return SatcompError(join(failure.message, "No machine is running."), failure.advice)
         automatic_stop.put_back(self.aws, self._group, stop_before)
         with self.console.waiting(f"This can't be completed: going back to {old}") as wait:
             done = start.back(wait, self.options.timeout)
+        self.changed = False
         done_or_not = f"The cluster is back at {old}" if done else f"AWS takes the cluster back to {old}"
         return SatcompError(
             join(failure.message, f"{done_or_not}, as before."), join(failure.advice, f"To stop all:\n{SHUTDOWN}")

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from .. import automatic_stop
 from ..cluster_setup import ClusterSetup
 from ..errors import SatcompError, UsageError
-from ..fleet import Cluster
 from ..starting import Size
-from ..stopping import stop_all
+from ..stopping import SHUTDOWN, stop_all
 from ..units import count, dollars
 from .costs import MARGIN_SECONDS, Estimate, likely_seconds
 
@@ -74,20 +73,23 @@ def note_if_none_run(fleet: Fleet, run: Run, infrastructure: Infrastructure, con
 def running(
     aws: Aws, infrastructure: Infrastructure, run: Run, cost: Estimate, leaders: int, console: Console
 ) -> Iterator[None]:
-    """Machines that run while this context lasts, and are stopped however it ends."""
+    """Machines that run while this context lasts, and are stopped however it ends.
+
+    A start that is refused, or that can't be completed and is taken back, leaves what ran before as it was.
+    """
     longest, budget = cost.worst_seconds + MARGIN_SECONDS, run.settings.budget
     if budget:
         longest = min(longest, budget / (cost.nodes * cost.node_hour) * 3600)
-    options = ClusterSetup.Options(_SETUP_SECONDS, longest)
+    setup = ClusterSetup(aws, infrastructure, console, ClusterSetup.Options(_SETUP_SECONDS, longest))
+    again = f"To go on:\n./run_benchmarks --resume {run.directory} --setup"
     try:
-        size = Size(leaders, run.settings.workers)
-        console.say(ClusterSetup(aws, infrastructure, console, options).run(size))
-        console.when_interrupted = "The machines are being stopped."
+        console.say(setup.run(Size(leaders, run.settings.workers)))
         yield
     finally:
-        stop_all(Cluster.of(aws, infrastructure), console, _SETUP_SECONDS)
-        automatic_stop.remove(aws, infrastructure.auto_scaling_group)
-        console.when_interrupted = (
-            "No machine is running. Jobs that are not done stay on the queue. To go on:\n"
-            f"./run_benchmarks --resume {run.directory} --setup"
-        )
+        if setup.changed:
+            console.when_interrupted = f"Machines may be running. Stop them:\n{SHUTDOWN}"
+            stop_all(setup.cluster, console, _SETUP_SECONDS)
+            automatic_stop.remove(aws, infrastructure.auto_scaling_group)
+            console.when_interrupted = f"No machine is running. Jobs that are not done stay on the queue. {again}"
+        else:
+            console.when_interrupted = f"No machine was started. {again}"

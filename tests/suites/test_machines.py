@@ -15,6 +15,9 @@ from typing import Any
 import boto3
 import pytest
 
+from satcomp_infra.aws import Aws
+from satcomp_infra.finding import find
+from satcomp_infra.fleet import Cluster
 from satcomp_infra.local import cloud
 from satcomp_infra.local.cloud import LocalCloud
 from satcomp_infra.local.walkthrough import register_images
@@ -114,6 +117,52 @@ class TestSetup:
         assert "more than the account may run at once" in answer.err
         assert not (tmp_path / "run" / "jobs.jsonl").exists()
         assert local.nodes() == []
+
+    def test_a_start_that_is_refused_stops_nobody_s_machines(self, local: LocalCloud, tmp_path: Path) -> None:
+        assert run("instances", "--option", "setup", "--stop-after", "3h", meanwhile=moment).code == 0
+        before, stop = [node.task for node in local.nodes()], stop_at()
+        local.set_faults(vcpu_quota=64)
+        try:
+            answer = start(tmp_path, "--setup", "--leaders", 2, act=Leaders().work)
+        finally:
+            local.set_faults(vcpu_quota=None)
+        assert answer.code == 1
+        assert "more than the account may run at once" in answer.err
+        assert [node.task for node in local.nodes()] == before
+        assert stop_at() == stop
+
+    def test_a_start_that_is_taken_back_leaves_what_ran_before(self, local: LocalCloud, tmp_path: Path) -> None:
+        assert run("instances", "--option", "setup", "--stop-after", "3h", meanwhile=moment).code == 0
+        before, stop = [node.task for node in local.nodes()], stop_at()
+        local.set_faults(zones_without_capacity=["us-east-1a", "us-east-1b"])
+        try:
+            answer = start(tmp_path, "--setup", "--leaders", 2, act=Leaders().work)
+        finally:
+            local.set_faults(zones_without_capacity=None)
+        assert answer.code == 1
+        assert "The cluster is back at the leader, as before." in answer.err
+        assert [node.task for node in local.nodes()] == before
+        assert abs(in_minutes(stop_at()) - in_minutes(stop)) < 1
+
+    def test_they_are_stopped_also_after_ctrl_c_while_they_start(self, local: LocalCloud, tmp_path: Path) -> None:
+        interrupts = iter([KeyboardInterrupt])
+
+        def meanwhile() -> None:
+            moment()
+            for interrupt in interrupts:
+                raise interrupt
+
+        local.set_faults(slow_boot=60)
+        words = (suite(tmp_path / "suite", 1), "--timeout", 60, "--yes", "--output", tmp_path / "run", "--setup")
+        try:
+            answer = benchmarks(*words, meanwhile=meanwhile)
+        finally:
+            local.set_faults(slow_boot=None)
+        assert answer.code == 130
+        assert "All machines are gone" in answer.err
+        assert "No machine is running." in answer.err
+        assert Cluster.of(Aws.connect(), find(Aws.connect(), None)).look().desired_instances == 0
+        assert stop_at() is None
 
     def test_the_automatic_stop_is_never_beyond_the_budget(self, local: LocalCloud, tmp_path: Path) -> None:
         seen: list[float] = []
