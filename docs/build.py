@@ -68,6 +68,25 @@ one availability zone, so that what they send each other is, too.
 
 Stop the machines when you are done; they stop by themselves after eight hours (`--stop-after`). To be told by e-mail
 when the bill grows, create the budget of `setup-account.yaml` as the README says; AWS shows costs some hours late.
+
+## What goes on when a command is ended
+
+Ctrl-C, SIGTERM and the end of its terminal (SIGHUP) are the same to a command: it says what goes on without it, and
+ends with exit code 130, 143 or 129. One that was started with `nohup` goes on when its terminal is closed.
+
+| command | what goes on |
+|---|---|
+| `./create-solver-infrastructure`, `./update-solver-infrastructure` | what AWS was asked for, which is free |
+| `./delete-solver-infrastructure` | the step that AWS is at; type it again for the rest |
+| `./push-ecr` | nothing; what has arrived isn't sent again |
+| `./update_instances --option setup` | the machines, which cost money until the automatic stop |
+| `./update_instances --option shutdown` | the stopping |
+| `./send_message`, `./run_benchmarks` | the jobs, and the machines until the automatic stop |
+| `./run_benchmarks --setup` | nothing: it stops the machines first. Jobs that are not done stay on the queue |
+| `./rehearse` | nothing: it takes the local cloud down first |
+
+While `./run_benchmarks --setup` stops its machines, a second Ctrl-C ends the wait until they are gone; AWS goes on
+stopping them. Only `kill -9` and a computer that loses its power leave them to the automatic stop.
 """
 
 

@@ -94,7 +94,8 @@ What all commands have in common:
 - Options can't be shortened. `--option VALUE` and `--option=VALUE` mean the same.
 - Results go to the standard output; progress, notes and errors to the standard error.
 - The exit code is 0 where all is well, 1 where something failed, 2 where the command can't be done as it was typed, and
-  130 after Ctrl-C. What that means of each command is on its page.
+  130 after Ctrl-C. What that means of each command is on its page. SIGTERM (143) and a terminal that is closed (129)
+  end a command as Ctrl-C does: [what goes on then](../costs.md#what-goes-on-when-a-command-is-ended).
 
 ## Tab completion
 

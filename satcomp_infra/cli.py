@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar, cast
 from .errors import Exit, SatcompError, UsageError
 from .progress import Console
 from .project import Project
+from .signals import Ending
 
 if TYPE_CHECKING:
     from argparse import _ArgumentGroup as Group
@@ -156,25 +157,26 @@ def main(module: str, argv: Sequence[str] | None = None, console: Console | None
             raise
         console.error(f"The Python package '{error.name}' is missing.", GET_DEPENDENCIES)
         return Exit.FAILURE
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         if debug:
             traceback.print_exc()
         if console.interactive:
             console.say()  # the terminal has shown it as ^C
-        console.error("Stopped by Ctrl-C.", console.when_interrupted)
+        console.error(f"Stopped by {str(interrupt) or 'Ctrl-C'}.", console.when_interrupted)
         return Exit.INTERRUPTED
 
 
 def start(module: str) -> NoReturn:
     """Run a command as a program, with the behaviour that a shell expects of one."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    ending = Ending()
+    ending.prepare()
     try:
         code = main(module)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of a pipe went away, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 128 + signal.SIGPIPE
-    sys.exit(code)
+    ending.finish()
+    sys.exit(ending.exit_code(code))
 
 
 def _in_words(error: Exception) -> SatcompError:

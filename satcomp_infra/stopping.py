@@ -17,14 +17,13 @@ SHUTDOWN = "./update_instances --option shutdown"
 
 def stop_all(cluster: Cluster, console: Console, timeout: float) -> None:
     """Stop all nodes, and wait until EC2 has no machine of the cluster any more."""
+    otherwise, console.when_interrupted = console.when_interrupted, f"Machines may still run. Stop them:\n{SHUTDOWN}"
     total = len(cluster.instances())
-    cluster.stop()
+    ask_to_stop(cluster, console)
     left = cluster.instances()
     if not total and not left:
+        console.when_interrupted = otherwise
         return
-    console.when_interrupted = (
-        "The machines are being stopped, and AWS goes on with that. To see that none is left, type the same again."
-    )
     total = max(total, len(left))
 
     def late() -> SatcompError:
@@ -40,5 +39,13 @@ def stop_all(cluster: Cluster, console: Console, timeout: float) -> None:
             if not left:
                 break
         elapsed = wait.elapsed
-    console.when_interrupted = ""
+    console.when_interrupted = otherwise
     console.say(f"All machines are gone, after {duration(elapsed)}.")
+
+
+def ask_to_stop(cluster: Cluster, console: Console) -> None:
+    """Let AWS stop all nodes, without waiting for that."""
+    cluster.stop()
+    console.when_interrupted = (
+        f"The machines are being stopped, and AWS goes on with that. To see that none is left:\n{SHUTDOWN}"
+    )

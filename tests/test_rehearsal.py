@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,42 @@ def test_a_script_that_is_not_executable_is_named(tmp_path: Path) -> None:
     answer = rehearse("--solver", str(tmp_path))
     assert answer.returncode == 2
     assert f"chmod +x {tmp_path / 'solver'}" in answer.stderr
+
+
+def test_nothing_is_left_of_one_that_is_ended(tmp_path: Path) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    solver = scripts(tmp_path, solver="sleep 1000 & sleep 1000")
+    with subprocess.Popen(
+        [sys.executable, ROOT / "rehearse", "--track", "parallel", "--solver", str(solver)],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as rehearsal:
+        assert rehearsal.stdout
+        printed = ""
+        while "being solved" not in printed:
+            printed += (line := rehearsal.stdout.readline())
+            assert line, printed
+        assert {"rehearse", "send_message", "satcomp_infra.node", "sleep"} <= set(words_of_processes(temporary))
+        rehearsal.terminate()
+        printed = rehearsal.stdout.read()
+        assert rehearsal.wait(30) == 143
+    assert "The local cloud is stopped, and nothing of it is left." in printed
+    assert "Traceback" not in printed
+    assert list(temporary.iterdir()) == []
+    assert words_of_processes(temporary) == []
+
+
+def words_of_processes(directory: Path) -> list[str]:
+    """The words of the command lines of all processes that have this directory, or one in it, in their environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # ended meanwhile
+            if str(directory).encode() in (process / "environ").read_bytes():
+                found += [Path(word).name for word in (process / "cmdline").read_text().split("\0")]
+    return found
 
 
 def test_kept_the_local_cloud_serves_until_ctrl_c_and_is_gone_then() -> None:

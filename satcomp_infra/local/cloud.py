@@ -48,7 +48,11 @@ class LocalCloud:
     def __init__(self, process: subprocess.Popen[str], region: str) -> None:
         self._process = process
         self.region = region
-        ready = self._await_readiness()
+        try:
+            ready = self._await_readiness()
+        except BaseException:
+            self.stop()
+            raise
         self.endpoint: str = ready["endpoint"]
         self.start_seconds: float = ready["seconds"]
         """What its process needed until it was ready."""
@@ -134,7 +138,6 @@ class LocalCloud:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            self.stop()
             raise SatcompError(
                 "The local cloud didn't start; what it said stands above.",
                 "Are its packages installed? Type: pip install -e '.[local]'",

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .cloud import LocalCloud
 
 PROJECT = Project("rehearsal/solver_1")
+_END_SECONDS = 5.0
+"""For a command that is to end; nothing of it is worth more, since its AWS ends, too."""
 
 
 @dataclass(frozen=True)
@@ -216,16 +218,30 @@ class Walkthrough:
             timer = threading.Timer(patience or threading.TIMEOUT_MAX, child.send_signal, [signal.SIGINT])
             timer.daemon = True
             timer.start()
-            for line in child.stdout:
-                lines.append(line.rstrip("\n"))
-                self._console.result(lines[-1])
-            timer.cancel()
+            try:
+                for line in child.stdout:
+                    lines.append(line.rstrip("\n"))
+                    self._console.result(lines[-1])
+            except BaseException:  # Ctrl-C is for both, but SIGTERM for this process alone
+                _end(child)
+                raise
+            finally:
+                timer.cancel()
         return child.returncode, lines
 
     def _done(self, step: Step) -> None:
         self.steps.append(step)
         if not step.good:
             raise StepFailedError(f"{step.command} ended after {duration(step.seconds)} with: {step.outcome}.")
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    child.terminate()
+    try:
+        child.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
 
 
 _VERDICTS = ("SAT", "UNSAT", "UNKNOWN", "TIMEOUT", "ERROR")

@@ -9,7 +9,7 @@ from .. import automatic_stop
 from ..cluster_setup import ClusterSetup
 from ..errors import SatcompError, UsageError
 from ..starting import Size
-from ..stopping import SHUTDOWN, stop_all
+from ..stopping import ask_to_stop, stop_all
 from ..units import count, dollars
 from .costs import MARGIN_SECONDS, Estimate, likely_seconds
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ..aws import Aws
-    from ..fleet import Fleet
+    from ..fleet import Cluster, Fleet
     from ..progress import Console
     from ..stack import Infrastructure
     from .journal import Run
@@ -87,9 +87,17 @@ def running(
         yield
     finally:
         if setup.changed:
-            console.when_interrupted = f"Machines may be running. Stop them:\n{SHUTDOWN}"
-            stop_all(setup.cluster, console, _SETUP_SECONDS)
+            _stop(setup.cluster, console)
             automatic_stop.remove(aws, infrastructure.auto_scaling_group)
             console.when_interrupted = f"No machine is running. Jobs that are not done stay on the queue. {again}"
         else:
             console.when_interrupted = f"No machine was started. {again}"
+
+
+def _stop(cluster: Cluster, console: Console) -> None:
+    """Stop all machines and wait for that; one Ctrl-C ends the wait, and doesn't leave them running."""
+    try:
+        stop_all(cluster, console, _SETUP_SECONDS)
+    except KeyboardInterrupt:  # perhaps before AWS was asked
+        ask_to_stop(cluster, console)
+        raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore import handlers
 
 from satcomp_infra.aws import Aws
 from satcomp_infra.finding import find
@@ -162,6 +164,56 @@ class TestSetup:
         assert "All machines are gone" in answer.err
         assert "No machine is running." in answer.err
         assert Cluster.of(Aws.connect(), find(Aws.connect(), None)).look().desired_instances == 0
+        assert stop_at() is None
+
+    def test_a_second_ctrl_c_ends_the_wait_and_not_the_stopping(
+        self, local: LocalCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        interrupted: list[str] = []
+
+        def interrupt(when: str) -> None:
+            if when not in interrupted:
+                interrupted.append(when)
+                raise KeyboardInterrupt
+
+        def before_the_machines_are_counted(**_: object) -> None:
+            if "running" in interrupted:
+                interrupt("stopping")  # before AWS has been asked for anything
+
+        hook = ("before-parameter-build.ec2.DescribeInstances", before_the_machines_are_counted)
+        monkeypatch.setattr(handlers, "BUILTIN_HANDLERS", [*handlers.BUILTIN_HANDLERS, hook])
+        answer = start(tmp_path, "--setup", act=lambda: interrupt("running"))
+        assert interrupted == ["running", "stopping"]
+        assert answer.code == 130
+        assert "All machines are gone" not in answer.err
+        assert "AWS goes on with that. To see that none is left:" in answer.err
+        assert Cluster.of(Aws.connect(), find(Aws.connect(), None)).look().desired_instances == 0
+
+    @pytest.mark.parametrize(("by", "code"), [("SIGTERM", 143), ("a closed terminal", 129)])
+    def test_they_are_stopped_also_when_the_program_is(
+        self, local: LocalCloud, tmp_path: Path, by: str, code: int
+    ) -> None:
+        words = (suite(tmp_path / "suite", 1), "--timeout", 60, "--yes", "--output", tmp_path / "run", "--setup")
+        terminal, slave = os.openpty()
+        with subprocess.Popen(
+            ["setsid", "--ctty", sys.executable, ROOT / "run_benchmarks", *map(str, words)],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+        ) as program:
+            os.close(slave)
+            seen = b""
+            while b"Following" not in seen:
+                seen += os.read(terminal, 10_000)
+            assert len(local.nodes()) == 1
+            if by == "SIGTERM":
+                program.terminate()
+                while not re.search(rb"Stopped by SIGTERM\..*No machine is running\.", seen, re.DOTALL):
+                    seen += os.read(terminal, 10_000)
+                assert program.wait(20) == code
+            os.close(terminal)
+            assert program.wait(20) == code
+        assert local.nodes() == []
         assert stop_at() is None
 
     def test_the_automatic_stop_is_never_beyond_the_budget(self, local: LocalCloud, tmp_path: Path) -> None:
