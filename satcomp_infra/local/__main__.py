@@ -10,9 +10,11 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 from ..errors import Exit, SatcompError, UsageError
+from . import packages
 from .faults import Faults
 from .settings import DEFAULT_REGION, SAMPLE_SOLVER, Settings
 
@@ -59,15 +61,29 @@ def main() -> int:
         state_dir.mkdir(parents=True, exist_ok=True)
         _serve(args, state_dir, temporary=temporary, started=started)
     except SatcompError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
+        return _tell(error, to_program=args.stop_with_parent is not None)
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] == __package__.partition(".")[0]:
+            raise
+        return _tell(packages.unusable(error), to_program=args.stop_with_parent is not None)
     finally:
         if temporary:
             shutil.rmtree(state_dir, ignore_errors=True)
     return Exit.OK
 
 
+def _tell(error: SatcompError, *, to_program: bool) -> int:
+    """Say why there is no local cloud: to a person, or on a line of JSON to the program that reads readiness there."""
+    if to_program:
+        said = {"error": error.message, "advice": error.advice, "traceback": traceback.format_exc()}
+        print(json.dumps(said), flush=True)
+    else:
+        print(error, file=sys.stderr)
+    return error.exit_code
+
+
 def _serve(args: argparse.Namespace, state_dir: Path, *, temporary: bool, started: float) -> None:
+    packages.check()
     from .serving import serve
 
     if args.solver != SAMPLE_SOLVER and not args.solver.is_dir():

@@ -42,6 +42,13 @@ class RunningNode:
     status: str
 
 
+class _NotStartedError(Exception):
+    """What happened in the local cloud's process: its traceback."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}"
+
+
 class LocalCloud:
     """A local cloud that runs, in a process of its own. As a context manager, it is stopped at the end."""
 
@@ -138,11 +145,11 @@ class LocalCloud:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise SatcompError(
-                "The local cloud didn't start; what it said stands above.",
-                "Are its packages installed? Type: pip install -e '.[local]'",
-            )
-        return json.loads(line)
+            raise SatcompError("The local cloud didn't start; what it said stands above.", "Please report it.")
+        said = json.loads(line)
+        if "error" in said:
+            raise SatcompError(said["error"], said["advice"]) from _NotStartedError(said["traceback"])
+        return said
 
     def _ask(self, method: str, name: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body, default=vars).encode()

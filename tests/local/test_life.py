@@ -6,13 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from satcomp_infra.errors import SatcompError
-from satcomp_infra.local import cloud
+from satcomp_infra.local import cloud, packages
 
 from .clouds import NODE, REGION, Solver, eventually, is_alive
 
@@ -90,10 +92,41 @@ def test_the_environment_leads_past_whatever_the_user_has_configured(monkeypatch
         assert local.calls() == {"sts.GetCallerIdentity": 2}
 
 
+def not_started(capfd: pytest.CaptureFixture[str], **options: Any) -> SatcompError:
+    with pytest.raises(SatcompError) as raised:
+        cloud.start(**options)
+    assert capfd.readouterr().err == ""  # all is in the error, which is told once
+    assert "Traceback" in str(raised.value.__cause__)  # for --debug
+    return raised.value
+
+
 def test_what_can_not_be_started_says_why(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    with pytest.raises(SatcompError, match="didn't start"):
-        cloud.start(vcpu_quota="many")
-    assert "vcpu_quota" in capfd.readouterr().err
-    with pytest.raises(SatcompError, match="didn't start"):
-        cloud.start(solver_dir=tmp_path / "nowhere")
-    assert "no such directory" in capfd.readouterr().err
+    assert "vcpu_quota" in str(not_started(capfd, vcpu_quota="many"))
+    assert "no such directory" in str(not_started(capfd, solver_dir=tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        ("5.1.7", "The local cloud needs version 5.2 of the Python package 'moto', and {python} has 5.1.7."),
+        ("5.2.99", "The local cloud can't use what {python} has (moto 5.2.99): No module named 'moto.core'."),
+    ],
+)
+def test_a_moto_that_will_not_do_is_named(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, said: str
+) -> None:
+    (tmp_path / "moto").mkdir()
+    (tmp_path / "moto" / "__init__.py").touch()
+    (tmp_path / f"moto-{version}.dist-info").mkdir()
+    (tmp_path / f"moto-{version}.dist-info" / "METADATA").write_text(f"Name: moto\nVersion: {version}\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    error = not_started(capfd)
+    assert error.message == said.format(python=sys.executable)
+    assert error.advice.endswith("type 'make .venv' and then 'source .venv/bin/activate'.")
+
+
+def test_the_moto_that_is_asked_for_is_the_one_that_is_installed() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    (moto,) = [name for name in project["optional-dependencies"]["local"] if name.startswith("moto")]
+    major, minor = map(int, packages.MOTO.split("."))
+    assert moto == f"moto[server]>={major}.{minor},<{major}.{minor + 1}"
