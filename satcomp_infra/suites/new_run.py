@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..units import count
@@ -12,11 +11,10 @@ from . import expected, problems
 from .costs import node_per_hour
 from .journal import Run
 from .records import Settings
-from .sample import EXPECTED
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from pathlib import Path
 
     from ..aws import Aws
     from ..progress import Console
@@ -26,13 +24,13 @@ if TYPE_CHECKING:
 def make(aws: Aws, infrastructure: Infrastructure, args: argparse.Namespace, directory: Path, console: Console) -> Run:
     """Make a run of what was typed; it is not stored yet. Raises UsageError for problems that there are none."""
     Run.check_is_new(directory)
-    sources = spread(problems.collect(args.problems, problems.ObjectLister(aws)), args.limit)
-    answers = args.expected or _answers_beside(args.problems)
-    known = expected.expected_verdicts(answers, [source.name for source in sources]) if answers else {}
-    if answers:
-        console.say(f"{answers} has the right answer to {len(known)} of {count(len(sources), 'problem')}.")
+    collected = problems.collect(args.problems, problems.ObjectLister(aws))
+    known = expected.answers(collected, args.expected)  # of all: in a part, a name may seem to be the only one
+    sources = spread(collected, args.limit)
+    if known.files:
+        console.say(known.said([source.name for source in sources]))
     with console.waiting(f"Uploading {count(len(sources), 'problem')}", len(sources)) as wait:
-        uploaded = problems.upload(aws, infrastructure.bucket, sources, known, wait)
+        uploaded = problems.upload(aws, infrastructure.bucket, sources, known.verdicts, wait)
     console.say(problems.shown(uploaded))
     outside = sum(not problem.location.startswith(f"s3://{infrastructure.bucket}/") for problem in uploaded.problems)
     if outside:
@@ -64,8 +62,3 @@ def spread(sources: list[problems.Source], limit: int | None) -> list[problems.S
         return sources
     step = len(sources) / limit
     return [sources[int(place * step)] for place in range(limit)]
-
-
-def _answers_beside(words: Sequence[str]) -> Path | None:
-    beside = [Path(word) / EXPECTED for word in words if (Path(word) / EXPECTED).is_file()]
-    return beside[0] if len(beside) == 1 else None

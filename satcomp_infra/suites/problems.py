@@ -6,9 +6,10 @@ import base64
 import hashlib
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,10 +35,15 @@ _LARGEST = 5 * 1024**3
 
 @dataclass(frozen=True)
 class Source:
-    """A problem as it was found: a file here, or an object in S3."""
+    """A problem as it was found: a file here, or an object in S3. No other has its `name`.
+
+    `short` is the name that it has in `folder`, the directory here in which it was found.
+    """
 
     name: str
     where: Path | S3Uri
+    short: str = ""
+    folder: Path | None = None
 
 
 def is_problem(name: str) -> bool:
@@ -57,10 +63,10 @@ def collect(words: Sequence[str], objects: ObjectLister) -> list[Source]:
     Each is there once, under a name that no other has. `objects` lists the keys of a bucket that begin with a prefix.
     Raises UsageError for a word that names none.
     """
-    found: dict[str, tuple[str, Path | S3Uri]] = {}
+    found: dict[str, Source] = {}
     for word in words:
-        for name, where in _expand(word, Path(), objects, ()):
-            found.setdefault(str(where), (name, where))
+        for source in _expand(word, Path(), objects, ()):
+            found.setdefault(str(source.where), source)
     return _named(list(found.values()))
 
 
@@ -78,9 +84,7 @@ class ObjectLister:
                 yield entry["Key"], entry["Size"]
 
 
-def _expand(
-    word: str, base: Path, objects: ObjectLister, lists: tuple[Path, ...]
-) -> Iterator[tuple[str, Path | S3Uri]]:
+def _expand(word: str, base: Path, objects: ObjectLister, lists: tuple[Path, ...]) -> Iterator[Source]:
     """The problems that a word names, with the names that they have below it."""
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", word):
         yield from _in_s3(word, objects)
@@ -93,18 +97,22 @@ def _expand(
         problems = [file for file in inside if is_problem(file.name)]
         if not problems:
             raise UsageError(f"There is no problem in {path}.", _WHAT)
-        yield from ((str(file.relative_to(path)), file.resolve()) for file in problems)
+        yield from (_file(str(file.relative_to(path)), path) for file in problems)
     elif not path.exists():
         raise UsageError(f"There is no file or directory {path}{_from(lists)}.", _WHAT)
     elif path.suffix.lower() == LIST:
         yield from _in_list(path, objects, lists)
     elif is_problem(path.name):
-        yield path.name, path.resolve()
+        yield _file(path.name, path.parent)
     else:
         raise UsageError(f"{path} is no problem{_from(lists)}.", f"{_WHAT} A list of problems ends in {LIST}.")
 
 
-def _in_s3(word: str, objects: ObjectLister) -> Iterator[tuple[str, S3Uri]]:
+def _file(name: str, folder: Path) -> Source:
+    return Source(name, (folder / name).resolve(), name, folder)
+
+
+def _in_s3(word: str, objects: ObjectLister) -> Iterator[Source]:
     if not word.lower().startswith("s3://"):
         raise UsageError(
             f"'{word}' can't be fetched: only files and S3 locations can.", "Download it first, and name the file."
@@ -118,10 +126,10 @@ def _in_s3(word: str, objects: ObjectLister) -> Iterator[tuple[str, S3Uri]]:
     if uri.key in keys:
         keys = [uri.key]
     folder = uri.key[: uri.key.rfind("/") + 1]
-    yield from ((key.removeprefix(folder), S3Uri(uri.bucket, key)) for key in keys)
+    yield from (Source(key.removeprefix(folder), S3Uri(uri.bucket, key)) for key in keys)
 
 
-def _in_list(path: Path, objects: ObjectLister, lists: tuple[Path, ...]) -> Iterator[tuple[str, Path | S3Uri]]:
+def _in_list(path: Path, objects: ObjectLister, lists: tuple[Path, ...]) -> Iterator[Source]:
     if path.resolve() in lists:
         raise UsageError(f"The list {path} names itself{_from(lists)}.")
     lines = [line.strip() for line in path.read_text(errors="replace").splitlines()]
@@ -136,23 +144,21 @@ def _from(lists: tuple[Path, ...]) -> str:
     return f", which list {lists[-1]} names" if lists else ""
 
 
-def _named(found: list[tuple[str, Path | S3Uri]]) -> list[Source]:
+def _named(found: list[Source]) -> list[Source]:
     """The problems with names that tell them apart: where two have the same, with as many folders as it needs."""
-    taken: dict[str, int] = {}
-    for name, _ in found:
-        taken[name] = taken.get(name, 0) + 1
+    taken = Counter(source.name for source in found)
     sources, used = [], set()
-    for name, where in found:
-        unique = name
-        if taken[name] > 1:
+    for source in found:
+        unique, where = source.name, source.where
+        if taken[unique] > 1:
             parts = where.parts if isinstance(where, Path) else (where.bucket, *where.key.split("/"))
-            length = name.count("/") + 2
+            length = unique.count("/") + 2
             unique = "/".join(parts[-length:])
             while unique in used and length < len(parts):
                 length += 1
                 unique = "/".join(parts[-length:])
         used.add(unique)
-        sources.append(Source(unique, where))
+        sources.append(replace(source, name=unique))
     return sources
 
 

@@ -12,7 +12,7 @@ from satcomp_infra.aws import Aws
 from satcomp_infra.errors import SatcompError, UsageError
 from satcomp_infra.jobs import S3Uri
 from satcomp_infra.progress import Console, Wait
-from satcomp_infra.suites.expected import expected_verdicts
+from satcomp_infra.suites.expected import answers, expected_verdicts
 from satcomp_infra.suites.problems import ObjectLister, Upload, collect, upload
 
 BUCKET = "some-bucket"
@@ -166,6 +166,56 @@ class TestExpected:
         (tmp_path / "e.csv").write_text(text)
         with pytest.raises(UsageError, match=said):
             expected_verdicts(tmp_path / "e.csv", ["a"])
+
+    @pytest.mark.parametrize(
+        ("text", "names", "known"),
+        [
+            ("problem,verdict\na/x.cnf,sat\n", ["a/x.cnf", "b/x.cnf"], {"a/x.cnf": "SAT"}),
+            ("problem,verdict\nx.cnf,sat\n", ["a/x.cnf", "b/x.cnf"], {}),
+            ("problem,verdict\na/x.cnf,sat\nb/x.cnf,unsat\n", ["c/x.cnf"], {}),
+            ("problem,verdict\na/x.cnf,sat\nb/x.cnf,unknown\n", ["b/x.cnf.xz", "b/x.cnf"], {}),
+            ("problem,verdict\nx.cnf,sat\n", ["x.smt2"], {}),
+            ("problem,verdict\nx,sat\n", ["x.smt2"], {"x.smt2": "SAT"}),
+            ("problem,verdict\nx,sat\n", ["x.smt2", "x.cnf"], {}),
+            ("hash,filename,result\n1,x.cnf,sat\n2,x.cnf,unsat\n", ["x.cnf"], {}),
+            ("hash,filename,result\n1,/a/x.cnf,sat\n1,/b/x.cnf,sat\n", ["x.cnf"], {"x.cnf": "SAT"}),
+        ],
+    )
+    def test_what_may_mean_another_problem_is_not_taken(
+        self, tmp_path: Path, text: str, names: list[str], known: dict[str, str]
+    ) -> None:
+        (tmp_path / "e.csv").write_text(text)
+        assert expected_verdicts(tmp_path / "e.csv", names) == known
+
+    @pytest.mark.parametrize(
+        "text", ["problem,verdict\nx,sat\ny,sat\nx,unsat\n", "hash,local,result\nx,/a,sat\ny,/b,sat\nx,/c,unsat\n"]
+    )
+    def test_a_file_that_contradicts_itself_is_refused(self, tmp_path: Path, text: str) -> None:
+        (tmp_path / "e.csv").write_text(text)
+        with pytest.raises(UsageError, match=r"says SAT of 'x' in line 2, and UNSAT in line 4\. Correct"):
+            expected_verdicts(tmp_path / "e.csv", ["z"])
+
+    def known(self, *words: Path) -> dict[str, str]:
+        return answers(collect([str(word) for word in words], ObjectLister(Aws.connect())), None).verdicts
+
+    def test_each_directory_s_file_speaks_for_its_own_problems(self, tmp_path: Path) -> None:
+        write(tmp_path, "x/a.cnf", "y/a.cnf", "y/deep/b.cnf", "z/a.cnf")
+        (tmp_path / "x" / "expected.csv").write_text("problem,verdict\na.cnf,SAT\n")
+        (tmp_path / "y" / "expected.csv").write_text("problem,verdict\na.cnf,UNSAT\ndeep/b.cnf,SAT\n")
+        assert self.known(tmp_path / "x", tmp_path / "y", tmp_path / "z" / "a.cnf") == {
+            "x/a.cnf": "SAT",
+            "y/a.cnf": "UNSAT",
+            "deep/b.cnf": "SAT",
+        }
+        assert self.known(tmp_path) == {"x/a.cnf": "SAT", "y/a.cnf": "UNSAT", "y/deep/b.cnf": "SAT"}
+        assert self.known(tmp_path / "y" / "a.cnf") == {"a.cnf": "UNSAT"}
+
+    def test_two_files_that_contradict_each_other_are_refused(self, tmp_path: Path) -> None:
+        write(tmp_path, "x/a.cnf")
+        (tmp_path / "x" / "expected.csv").write_text("problem,verdict\na.cnf,SAT\n")
+        (tmp_path / "expected.csv").write_text("problem,verdict\nx/a.cnf,UNSAT\n")
+        with pytest.raises(UsageError, match=r"x/expected\.csv says SAT of 'x/a\.cnf', and .*/expected\.csv UNSAT"):
+            self.known(tmp_path)
 
     def test_a_file_that_isn_t_there_is_told(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="can't be read"):

@@ -100,6 +100,26 @@ class TestWhole:
         assert answer.out.startswith("WRONG OR CONTRADICTING ANSWERS: 1\n  p1.cnf")
         assert "a competition would disqualify" in answer.out
 
+    def test_the_answers_beside_each_directory_s_problems_count(self, tmp_path: Path) -> None:
+        create("parallel")
+        for name in ("one", "two"):
+            suite(tmp_path / name)
+            (tmp_path / name / "expected.csv").write_text("problem,verdict\np1.cnf,UNSAT\n")
+        words = (tmp_path / "one", tmp_path / "two", "--timeout", 60, "--yes", "--output", tmp_path / "run")
+        answer = benchmarks(*words, act=Leaders().work)
+        assert answer.code == 1
+        assert "2 files expected.csv have the right answer to 2 of 6 problems." in answer.err
+        assert "WRONG OR CONTRADICTING ANSWERS: 2" in answer.out
+
+    def test_a_name_that_a_limit_leaves_alone_is_not_taken_for_another_s(self, tmp_path: Path) -> None:
+        for name in ("a/x.cnf", "b/x.cnf"):
+            (tmp_path / "suite" / name).parent.mkdir(parents=True)
+            (tmp_path / "suite" / name).write_text(f"c {name}\np cnf 1 1\n1 0\n")
+        (tmp_path / "known.csv").write_text("problem,verdict\nb/x.cnf,UNSAT\n")
+        answer = start(tmp_path, "--limit", 1, "--expected", tmp_path / "known.csv", leaders=Leaders(), number=0)
+        assert answer.code == 0, answer.out
+        assert "has the right answer to 0 of 1 problem." in answer.err
+
     def test_a_limit_takes_problems_evenly(self, tmp_path: Path) -> None:
         start(tmp_path, "--limit", 3, leaders=Leaders(), number=9)
         assert [row["problem"] for row in rows(tmp_path / "run")] == ["p0.cnf", "p3.cnf", "p6.cnf"]
