@@ -77,7 +77,7 @@ class Run:
         """See what was sent and what came, also by another command that follows the same run."""
         self._read = self._journal_size()
         for line in _lines(self.directory / _JOBS):
-            self.unsure.update(line.get("sending", ()))
+            self._about_to_send(line.get("sending", ()))
             for place, job in line.get("sent", {}).items():
                 self._know(int(place), job, line["second"])
         for line in _lines(self.directory / _RESULTS):
@@ -103,9 +103,9 @@ class Run:
         return len(self.problems) - len(self.rows)
 
     def sending(self, places: list[int]) -> None:
-        """Note that jobs are about to be sent."""
-        self.unsure.update(places)
+        """Note that jobs are about to be sent; what came of earlier ones of these problems counts no more."""
         _append(self.directory / _JOBS, [{"sending": places}])
+        self._about_to_send(places)
 
     def sent(self, ids: Mapping[int, str], second: int) -> None:
         """Note what was sent, by place, and when (epoch seconds)."""
@@ -136,6 +136,12 @@ class Run:
         timeout = self.settings.timeout
         return Row(problem.name, expected=problem.expected, timeout=timeout, job=job, location=problem.location)
 
+    def _about_to_send(self, places: Iterable[int]) -> None:
+        for place in places:
+            self.unsure.add(place)
+            self.rows.pop(place, None)
+            self.pending.pop(self.jobs.get(place, ("", 0))[0], None)
+
     def _know(self, place: int, job: str, second: int) -> None:
         self.unsure.discard(place)
         known = self.place_of.setdefault(job, place)
@@ -148,7 +154,7 @@ class Run:
 
     def _take(self, row: Row) -> None:
         place = self.place_of.get(row.job)
-        if place is not None and self.jobs[place][0] == row.job:
+        if place is not None and place not in self.unsure and self.jobs[place][0] == row.job:
             self.rows[place] = row
             self.pending.pop(row.job, None)
 

@@ -65,7 +65,7 @@ class Carrying:
     def to_send(self) -> list[int]:
         """Places of problems whose jobs are to be sent: those that never were, and failed ones if wanted."""
         failed = [place for place, row in self.run.rows.items() if row.verdict == Verdict.ERROR]
-        return sorted({*self.run.missing, *(failed if self.retry_errors else ())})
+        return sorted({*self.run.missing, *(failed if self.retry_errors else ())} - self.run.unsure)
 
     @property
     def to_do(self) -> list[int]:

@@ -249,6 +249,23 @@ class TestResuming:
         assert verdicts(tmp_path / "run") == ["SAT"] * 12
         assert len(leaders.jobs) == 12
 
+    def test_a_kill_while_failed_ones_are_sent_again_loses_no_job_and_sends_none_twice(self, tmp_path: Path) -> None:
+        failing = Leaders(lambda job: Result("", Verdict.ERROR, str(job.problem), reason="The solver was killed."))
+        start(tmp_path, leaders=failing)
+        again = ("--resume", tmp_path / "run", "--retry", "errors", "--yes")
+        assert benchmarks(*again, act=interrupt).code == 130
+        journal = tmp_path / "run" / "jobs.jsonl"
+        lines = journal.read_text().splitlines(keepends=True)
+        assert '"sent"' in lines[-1]
+        journal.write_text("".join(lines[:-1]))  # killed before the new ids were on the disk
+        leaders = Leaders()
+        answer = benchmarks(*again, act=leaders.work)
+        assert answer.code == 0
+        assert "Sent" not in answer.err, "it isn't known yet whether they were sent"
+        assert verdicts(tmp_path / "run") == ["SAT"] * 3
+        assert len(leaders.jobs) == 3
+        assert results_left() == []
+
     def test_jobs_of_which_nothing_comes_are_sent_when_the_queue_is_empty(self, tmp_path: Path) -> None:
         self.interrupted(tmp_path, Leaders(), done=0)
         boto3.client("sqs").purge_queue(QueueUrl=queue(NAMES.job_queue))
