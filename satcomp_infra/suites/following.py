@@ -241,10 +241,10 @@ class Follower:
         )
 
     def _fail(self, jobs: Sequence[str], why: str) -> list[Row]:
-        timeout = self._run.settings.timeout
-        return self._note(
-            {job: Result(job, Verdict.ERROR, "", reason=why, timeout_seconds=timeout) for job in dict.fromkeys(jobs)}
-        )
+        timeout, run = self._run.settings.timeout, self._run
+        run.read_new()  # another command may have found their results
+        missed = [job for job in dict.fromkeys(jobs) if job in run.pending]
+        return self._note({job: Result(job, Verdict.ERROR, "", reason=why, timeout_seconds=timeout) for job in missed})
 
     def _put_back(self, messages: Sequence[MessageTypeDef]) -> None:
         self._aws.sqs.change_message_visibility_batch(

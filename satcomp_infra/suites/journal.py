@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from ..errors import UsageError
+from ..jobs import Verdict
+from .lines import SharedLines
 from .records import RESULTS, RUN, Problem, Row, Settings, read_settings, replacing, write_rows
 
 _PROBLEMS, _JOBS, _RESULTS = "problems.csv", "jobs.jsonl", "results.jsonl"
@@ -38,7 +39,12 @@ class Run:
     """The jobs that were sent and have no result yet: their places by their ids."""
     place_of: dict[str, int] = field(default_factory=dict)
     """The place of each job ever sent, by its id."""
-    _read: int = 0
+    _jobs: SharedLines = field(init=False, repr=False)
+    _results: SharedLines = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._jobs = SharedLines(self.directory / _JOBS)
+        self._results = SharedLines(self.directory / _RESULTS)
 
     @staticmethod
     def check_is_new(directory: Path) -> None:
@@ -70,27 +76,18 @@ class Run:
         with (directory / _PROBLEMS).open(newline="") as file:
             problems = [Problem(row["problem"], row["location"], row["expected"]) for row in csv.DictReader(file)]
         run = cls(directory, settings, problems)
-        run.read_journals()
+        run.read_new()
         return run
 
-    def read_journals(self) -> None:
-        """See what was sent and what came, also by another command that follows the same run."""
-        self._read = self._journal_size()
-        for line in _lines(self.directory / _JOBS):
+    def read_new(self) -> None:
+        """See what was sent and what came since the last time, also by other commands that follow the same run."""
+        results = self._results.size()  # first: whatever has a result by now was noted as sent before
+        for line in self._jobs.new(self._jobs.size()):
             self._about_to_send(line.get("sending", ()))
             for place, job in line.get("sent", {}).items():
                 self._know(int(place), job, line["second"])
-        for line in _lines(self.directory / _RESULTS):
+        for line in self._results.new(results):
             self._take(Row(**line))
-
-    def read_new(self) -> None:
-        """The same, where another command has sent jobs meanwhile."""
-        if self._journal_size() != self._read:
-            self.read_journals()
-
-    def _journal_size(self) -> int:
-        path = self.directory / _JOBS
-        return path.stat().st_size if path.exists() else 0
 
     @property
     def missing(self) -> list[int]:
@@ -104,15 +101,13 @@ class Run:
 
     def sending(self, places: list[int]) -> None:
         """Note that jobs are about to be sent; what came of earlier ones of these problems counts no more."""
-        _append(self.directory / _JOBS, [{"sending": places}])
+        self._jobs.append([{"sending": places}])
         self._about_to_send(places)
 
     def sent(self, ids: Mapping[int, str], second: int) -> None:
         """Note what was sent, by place, and when (epoch seconds)."""
         if ids:
-            _append(
-                self.directory / _JOBS, [{"sent": {str(place): job for place, job in ids.items()}, "second": second}]
-            )
+            self._jobs.append([{"sent": {str(place): job for place, job in ids.items()}, "second": second}])
         for place, job in ids.items():
             self._know(place, job, second)
 
@@ -122,7 +117,7 @@ class Run:
 
     def add(self, rows: list[Row]) -> None:
         """Note results."""
-        _append(self.directory / _RESULTS, [asdict(row) for row in rows])
+        self._results.append(asdict(row) for row in rows)
         for row in rows:
             self._take(row)
 
@@ -154,33 +149,9 @@ class Run:
 
     def _take(self, row: Row) -> None:
         place = self.place_of.get(row.job)
-        if place is not None and place not in self.unsure and self.jobs[place][0] == row.job:
+        if place is None or place in self.unsure or self.jobs[place][0] != row.job:
+            return
+        self.pending.pop(row.job, None)
+        earlier = self.rows.get(place)
+        if earlier is None or earlier.verdict == Verdict.ERROR:  # two commands may have found it, or one missed it
             self.rows[place] = row
-            self.pending.pop(row.job, None)
-
-
-def _append(path: Path, lines: list[dict[str, Any]]) -> None:
-    """Add lines to a journal, behind a line break if the last one was not finished; on disk when this returns."""
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode(errors="replace")
-    with path.open("ab+") as file:
-        if file.tell():
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                text = b"\n" + text
-        file.write(text)  # at once: a second command may be writing, too
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """A journal's lines; one that was being written when the command was killed is passed over."""
-    try:
-        with path.open("rb") as file:
-            for line in file:
-                try:
-                    value = json.loads(line)
-                except ValueError:
-                    continue
-                yield value
-    except FileNotFoundError:
-        return

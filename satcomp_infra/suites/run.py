@@ -52,7 +52,7 @@ class Carrying:
         """Send and follow until every problem has a result. Raises SatcompError where the budget is used up."""
         run = self.run
         with self._alone() as alone:
-            run.read_journals()
+            run.read_new()
             if alone:
                 self._send_missing()
             else:
@@ -94,9 +94,8 @@ class Carrying:
 
         def look() -> None:  # all calls of AWS are made in here: trouble that may pass is waited for
             nonlocal fleet, next_fleet
+            run.read_new()
             follower.look()
-            if not alone:
-                run.read_new()
             if console.clock() >= next_fleet:
                 fleet = cluster.look()
                 meter.read(fleet.instances, console.clock())

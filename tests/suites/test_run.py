@@ -319,6 +319,40 @@ class TestResuming:
         assert first.out == second.out
         assert len(leaders.jobs) == 12
 
+    def test_what_a_second_client_finds_of_earlier_years_leaders_the_first_knows(self, tmp_path: Path) -> None:
+        def solve(job: Job) -> Result:
+            return Result("", Verdict.UNSAT, str(job.problem), solver_output={"return_code": 20})
+
+        create("parallel")
+        words = (suite(tmp_path / "suite", 5), "--timeout", 60, "--yes", "--output", tmp_path / "run")
+        leaders, seconds = Leaders(solve, store=False, earlier=True), []
+
+        def act() -> None:
+            if not seconds:
+                seconds.append(None)
+                seconds[0] = benchmarks("--resume", tmp_path / "run", act=leaders.work, speed=100)
+
+        first = benchmarks(*words, act=act, speed=100)
+        assert (first.code, seconds[0].code) == (0, 0)
+        assert verdicts(tmp_path / "run") == ["UNSAT"] * 5
+        assert first.out == seconds[0].out
+
+    def test_jobs_that_a_second_client_knows_of_are_not_sent_again(self, tmp_path: Path) -> None:
+        leaders, seconds = Leaders(), []
+        self.interrupted(tmp_path, leaders, done=0, number=5)
+        journal = tmp_path / "run" / "jobs.jsonl"
+        lines = journal.read_text().splitlines(keepends=True)
+        journal.write_text("".join(line for line in lines if "sending" in line))
+
+        def act() -> None:
+            if not seconds:
+                seconds.append(None)
+                seconds[0] = benchmarks("--resume", tmp_path / "run", act=leaders.work)
+
+        answer = benchmarks("--resume", tmp_path / "run", act=act, meanwhile=leaders.work, speed=100)
+        assert (answer.code, seconds[0].code) == (0, 0)
+        assert len(leaders.jobs) == 5
+
     def test_a_directory_without_a_run_is_told(self, tmp_path: Path) -> None:
         create("parallel")
         answer = benchmarks("--resume", tmp_path)
