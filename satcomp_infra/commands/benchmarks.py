@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -221,11 +222,13 @@ def run(args: argparse.Namespace, console: Console) -> Exit:
         run = Run.open(args.resume)
         infrastructure = find(aws, args.project or Project(run.settings.project))
         run.settings = replace(run.settings, budget=args.budget)
-    else:
-        infrastructure = find(aws, args.project)
-        check_workers(infrastructure, args.workers)
-        run = new_run.make(aws, infrastructure, args, args.output or Path(RUNS) / _now(), console)
-    return _carry_out(aws, infrastructure, run, args, console)
+        return _carry_out(aws, infrastructure, run, args, console)
+    infrastructure = find(aws, args.project)
+    check_workers(infrastructure, args.workers)
+    kept_in = nullcontext(args.output) if args.output else new_run.directory_of_its_own(Path(RUNS), _now())
+    with kept_in as directory:
+        run = new_run.make(aws, infrastructure, args, directory, console)
+        return _carry_out(aws, infrastructure, run, args, console)
 
 
 def _sample(directory: Path, console: Console) -> Exit:

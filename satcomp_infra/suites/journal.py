@@ -10,8 +10,11 @@ them: so a run can be picked up wherever its command ended, and several commands
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
@@ -56,10 +59,19 @@ class Run:
             )
 
     def store(self) -> None:
-        """Write what was asked for, unless it is there already."""
-        if (self.directory / RUN).exists():
-            return
+        """Write what was asked for, unless it is there already; the directory is this run's from then on.
+
+        Raises UsageError where it is another's, which may have been begun at the same time.
+        """
         self.directory.mkdir(parents=True, exist_ok=True)
+        with _locked(self.directory):
+            there = read_settings(self.directory)
+            if there is None:
+                self._write()
+            elif there.id != self.settings.id:
+                self.check_is_new(self.directory)
+
+    def _write(self) -> None:
         with replacing(self.directory / _PROBLEMS) as file:
             table = csv.writer(file, lineterminator="\n")
             table.writerow(("problem", "location", "expected"))
@@ -155,3 +167,14 @@ class Run:
         earlier = self.rows.get(place)
         if earlier is None or earlier.verdict == Verdict.ERROR:  # two commands may have found it, or one missed it
             self.rows[place] = row
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """No other command is in here, for this directory, at the same time."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import uuid
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ..units import count
@@ -14,11 +16,28 @@ from .records import Settings
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
     from pathlib import Path
 
     from ..aws import Aws
     from ..progress import Console
     from ..stack import Infrastructure
+
+
+@contextmanager
+def directory_of_its_own(runs: Path, name: str) -> Iterator[Path]:
+    """A new directory in `runs`, with this name or one like it; it is gone afterwards if nothing was put into it."""
+    runs.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        directory = runs / (name if number == 1 else f"{name}-{number}")
+        with suppress(FileExistsError):
+            directory.mkdir()
+            break
+    try:
+        yield directory
+    finally:
+        with suppress(OSError):  # it is not empty
+            directory.rmdir()
 
 
 def make(aws: Aws, infrastructure: Infrastructure, args: argparse.Namespace, directory: Path, console: Console) -> Run:

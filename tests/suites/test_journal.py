@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from satcomp_infra.errors import UsageError
 from satcomp_infra.jobs import Verdict
 from satcomp_infra.suites.journal import Run
 from satcomp_infra.suites.lines import SharedLines
+from satcomp_infra.suites.new_run import directory_of_its_own
 from satcomp_infra.suites.records import Problem, Row, Settings
 
 PROBLEM = Problem("p.cnf", "s3://bucket/p.cnf")
@@ -52,6 +54,25 @@ class TestSharedLines:
         first.append([{"n": 3}])
         assert told(first) == whole
         assert told(second) == [1, *whole, 3]
+
+
+class TestDirectory:
+    def test_of_two_runs_begun_at_the_same_time_one_has_it(self, tmp_path: Path) -> None:
+        first, second = (Run(tmp_path / "run", Settings(name, name), [Problem(name, "s3://b/k")]) for name in "ab")
+        for run in (first, second):
+            run.check_is_new(run.directory)
+        first.store()
+        with pytest.raises(UsageError, match="holds a run already"):
+            second.store()
+        first.store()
+        assert Run.open(tmp_path / "run").problems == first.problems
+
+    def test_one_that_nobody_has_named_is_new_and_gone_if_it_is_not_used(self, tmp_path: Path) -> None:
+        runs = tmp_path / "runs"
+        with directory_of_its_own(runs, "now") as first, directory_of_its_own(runs, "now") as second:
+            (second / "file").touch()
+            assert [first.name, second.name] == ["now", "now-2"]
+        assert list(runs.iterdir()) == [second]
 
 
 class TestTwoCommands:

@@ -130,6 +130,36 @@ class TestWhole:
         assert again.code == 2
         assert f"(--resume {tmp_path / 'run'})" in again.err
 
+    def test_two_runs_begun_in_the_same_second_have_a_directory_each(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        create("parallel")
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr("satcomp_infra.commands.benchmarks._now", lambda: "now")
+        others: list[Answer | None] = []
+
+        def other() -> None:
+            if not others:
+                others.append(None)
+                others[0] = benchmarks(suite(tmp_path / "two", 2), "--timeout", 60, "--yes", act=Leaders().work)
+
+        one = benchmarks(
+            suite(tmp_path / "one", 3),
+            "--timeout",
+            60,
+            "--yes",
+            when="Uploading",
+            act=other,
+            speed=100,
+            meanwhile=Leaders().work,
+        )
+        assert others[0]
+        assert (one.code, others[0].code) == (0, 0)
+        assert (verdicts(tmp_path / "runs" / "now"), verdicts(tmp_path / "runs" / "now-2")) == (
+            ["SAT"] * 3,
+            ["SAT"] * 2,
+        )
+
     def test_workers_on_the_parallel_track_are_refused(self, tmp_path: Path) -> None:
         create("parallel")
         answer = benchmarks(suite(tmp_path / "suite"), "--timeout", 60, "--workers", 2, "--yes")
