@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import os
 import re
 from collections import Counter
@@ -147,19 +148,24 @@ def _from(lists: tuple[Path, ...]) -> str:
 def _named(found: list[Source]) -> list[Source]:
     """The problems with names that tell them apart: where two have the same, with as many folders as it needs."""
     taken = Counter(source.name for source in found)
-    sources, used = [], set()
+    used = {name for name, number in taken.items() if number == 1}
+    sources = []
     for source in found:
-        unique, where = source.name, source.where
-        if taken[unique] > 1:
-            parts = where.parts if isinstance(where, Path) else (where.bucket, *where.key.split("/"))
-            length = unique.count("/") + 2
-            unique = "/".join(parts[-length:])
-            while unique in used and length < len(parts):
-                length += 1
-                unique = "/".join(parts[-length:])
-        used.add(unique)
-        sources.append(replace(source, name=unique))
+        name = source.name
+        if taken[name] > 1:
+            name = next(name for name in _longer_names(source) if name not in used)
+            used.add(name)
+        sources.append(replace(source, name=name))
     return sources
+
+
+def _longer_names(source: Source) -> Iterator[str]:
+    """What to call a problem whose name another has: with more and more folders, then with a number."""
+    where = source.where
+    parts = where.parts if isinstance(where, Path) else (where.bucket, *where.key.split("/"))
+    for length in range(min(source.name.count("/") + 2, len(parts)), len(parts) + 1):
+        yield "/".join(parts[-length:])
+    yield from (f"{'/'.join(parts)} ({number})" for number in itertools.count(2))
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,13 @@ class TestCollecting:
         write(tmp_path, "x/a.cnf", "y/a.cnf", "y/b.cnf")
         assert found(tmp_path / "x", tmp_path / "y") == ["x/a.cnf", "y/a.cnf", "b.cnf"]
 
+    def test_no_two_problems_have_the_same_name(self, bucket: str, tmp_path: Path) -> None:
+        write(tmp_path, "s/a/x.cnf", "s/b/x.cnf", "q/a/x.cnf")
+        assert found(tmp_path / "s" / "a", tmp_path / "s" / "b", tmp_path / "q") == ["s/a/x.cnf", "b/x.cnf", "a/x.cnf"]
+        put("x.cnf", "y/x.cnf")
+        words = ("s3://some-bucket/x.cnf", "s3://some-bucket/y/x.cnf", write(tmp_path / "d", "some-bucket/x.cnf"))
+        assert found(*words) == ["some-bucket/x.cnf (2)", "y/x.cnf", "some-bucket/x.cnf"]
+
     def test_a_prefix_in_s3_has_what_is_below_it(self, bucket: str) -> None:
         put("suite/a.cnf", "suite/deep/b.cnf.zst", "suite/readme", "suite2/c.cnf", "d.cnf")
         assert found("s3://some-bucket/suite/") == ["a.cnf", "deep/b.cnf.zst"]
