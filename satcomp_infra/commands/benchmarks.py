@@ -20,7 +20,7 @@ from .instances import MAX_NODES, check_workers
 from .job_options import ParserWithArgs, add_model_check, add_solver
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..aws import Aws
     from ..command_line import Parser
@@ -221,14 +221,14 @@ def run(args: argparse.Namespace, console: Console) -> Exit:
     if args.resume:
         run = Run.open(args.resume)
         infrastructure = find(aws, args.project or Project(run.settings.project))
-        run.settings = replace(run.settings, budget=args.budget)
+        run.settings = replace(run.settings, budget=args.budget or run.settings.budget)
         return _carry_out(aws, infrastructure, run, args, console)
     infrastructure = find(aws, args.project)
     check_workers(infrastructure, args.workers)
     kept_in = nullcontext(args.output) if args.output else new_run.directory_of_its_own(Path(RUNS), _now())
     with kept_in as directory:
-        run = new_run.make(aws, infrastructure, args, directory, console)
-        return _carry_out(aws, infrastructure, run, args, console)
+        new = new_run.make(aws, infrastructure, args, directory, console)
+        return _carry_out(aws, infrastructure, new.run, args, console, new.files)
 
 
 def _sample(directory: Path, console: Console) -> Exit:
@@ -263,10 +263,17 @@ def _tell(runs: Sequence[Finished], target: Path, console: Console) -> Exit:
     return Exit.OK if written.right else Exit.FAILURE
 
 
-def _carry_out(aws: Aws, infrastructure: Infrastructure, run: Run, args: argparse.Namespace, console: Console) -> Exit:
-    """Say what it costs, send, follow, report."""
+def _carry_out(
+    aws: Aws,
+    infrastructure: Infrastructure,
+    run: Run,
+    args: argparse.Namespace,
+    console: Console,
+    files: Mapping[str, Path] | None = None,
+) -> Exit:
+    """Say what it costs, upload the files of a new run, send, follow, report."""
     from ..fleet import Cluster
-    from ..suites import machines, records
+    from ..suites import machines, new_run, records
     from ..suites.run import Carrying
 
     carrying = Carrying(aws, infrastructure, console, run, retry_errors=args.retry == "errors")
@@ -276,15 +283,20 @@ def _carry_out(aws: Aws, infrastructure: Infrastructure, run: Run, args: argpars
         console.say(f"Run '{run.settings.name}', kept in {run.directory}:")
         for line in cost.lines():
             console.say(line)
-        cost.check_budget(args.budget)
-        if not args.yes and (carrying.to_send or args.setup):
-            machines.confirm(cost, console)
+        if carrying.to_send or args.setup:  # following alone begins nothing
+            cost.check_budget(run.settings.budget, run.spent)
+            if not args.yes:
+                machines.confirm(cost, console)
         if not args.setup:
             machines.note_if_none_run(fleet, run, infrastructure, console)
+    if files is not None:
+        new_run.upload(aws, infrastructure, files, console)
     run.store()
     console.when_interrupted = (
         f"The jobs go on in AWS. To follow them again:\n./run_benchmarks --resume {run.directory}"
     )
+    if cost.jobs:
+        carrying.meter.read(cost.nodes if args.setup else fleet.instances)  # booting costs money, too
     try:
         if args.setup and cost.jobs:
             with machines.running(aws, infrastructure, run, cost, args.leaders, console):
@@ -292,6 +304,7 @@ def _carry_out(aws: Aws, infrastructure: Infrastructure, run: Run, args: argpars
         else:
             carrying.carry_out()
     finally:
+        carrying.meter.read(0)
         run.write_results()
     console.when_interrupted = ""
     finished = records.read(run.directory)

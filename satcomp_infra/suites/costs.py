@@ -1,33 +1,33 @@
-"""What a run will cost, before it is begun, and the automatic stop that must not cut it short nor outlive it."""
+"""What a run will cost, before it is begun, and what it has cost."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import automatic_stop, prices, template
+from .. import prices, template
 from ..errors import SatcompError, UsageError
+from ..jobs import Verdict
 from ..project import Project
 from ..units import count, dollars, duration
-from .problems import content_of
 from .records import RESULTS, read
+from .uploading import content_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from ..aws import Aws
     from ..stack import Infrastructure
+    from .journal import Run
     from .records import Problem
 
 OVERHEAD_SECONDS = 90
 """What a job may need beside its solver: fetching the problem, ending the solver, checking its model, storing."""
 MARGIN_SECONDS = 600
 """Between the worst case and the automatic stop: machines boot, and jobs may have to be done twice."""
-_SAME = timedelta(seconds=2)
-"""Auto Scaling knows the time of an action to the second."""
+BOOT_SECONDS = 300
+"""What machines cost money for before the first job is taken, at worst; they mostly need two to five minutes."""
 _RUNS = 200
 """Earlier runs that are looked at, the newest first."""
 
@@ -50,21 +50,25 @@ class Estimate:
     likely_seconds: float | None = None
     known: int = 0
     """Of how many problems an earlier run's time is known."""
+    boot_seconds: float = 0.0
+    """Until machines that are yet to be started can solve anything."""
 
     @property
     def worst_seconds(self) -> float:
-        """How long it takes if no problem is solved."""
+        """How long it takes if no problem is solved, from the first job on."""
         return math.ceil(self.jobs / self.leaders) * (self.timeout + OVERHEAD_SECONDS)
 
     @property
     def worst(self) -> float:
         """In dollars."""
-        return self._dollars(self.worst_seconds)
+        return self._dollars(self.boot_seconds + self.worst_seconds)
 
     @property
     def likely(self) -> float | None:
         """In dollars; None where it isn't known."""
-        return None if self.likely_seconds is None else self._dollars(self.likely_seconds / self.leaders)
+        if self.likely_seconds is None:
+            return None
+        return self._dollars(self.boot_seconds + self.likely_seconds / self.leaders)
 
     def _dollars(self, seconds: float) -> float:
         return seconds / 3600 * self.nodes * self.node_hour
@@ -73,9 +77,11 @@ class Estimate:
         """What to say before money is spent."""
         workers = self.nodes - self.leaders
         nodes = count(self.leaders, "leader") + (f", {count(workers, 'worker')}" if workers > 0 else "")
+        start = f", and {duration(self.boot_seconds)} to start" if self.boot_seconds else ""
+        solving = f"{count(self.jobs, 'problem')} in {duration(self.worst_seconds)}"
         lines = [
             f"  machines        {self.nodes} ({nodes}), {dollars(self.nodes * self.node_hour)} per hour",
-            f"  at worst        {dollars(self.worst)}: {count(self.jobs, 'problem')} in {duration(self.worst_seconds)}",
+            f"  at worst        {dollars(self.worst)}: {solving}{start}",
         ]
         if self.likely is None:
             lines.append("  likely          not known: no earlier run has solved these problems")
@@ -83,24 +89,27 @@ class Estimate:
             lines.append(f"  likely          {dollars(self.likely)}, by earlier runs of {count(self.known, 'problem')}")
         return lines
 
-    def check_budget(self, budget: float) -> None:
-        """Raise SatcompError where the worst case is above the budget (0: there is none)."""
-        if not budget or self.worst <= budget:
+    def check_budget(self, budget: float, spent: float = 0.0) -> None:
+        """Raise SatcompError where the worst case is above the budget (0: there is none), of which so much is spent."""
+        left = max(budget - spent, 0.0)
+        if not budget or self.worst <= left:
             return
-        seconds = budget / (self.nodes * self.node_hour) * 3600
+        seconds = left / (self.nodes * self.node_hour) * 3600 - self.boot_seconds
         timeout = math.floor(seconds / math.ceil(self.jobs / self.leaders)) - OVERHEAD_SECONDS
         jobs = math.floor(seconds / (self.timeout + OVERHEAD_SECONDS)) * self.leaders
         fits = [f"--timeout {timeout}"] * (timeout > 0) + [f"--limit {jobs}"] * (jobs > 0)
+        of = f"the {dollars(left)} that are left of the budget" if spent >= 0.005 else "the budget"
         raise SatcompError(
-            f"At worst this costs {dollars(self.worst)}, more than the budget of {dollars(budget)}.",
+            f"At worst this costs {dollars(self.worst)}, more than {of} of {dollars(budget)}.",
             "Raise --budget" + (f", or take less: {' or '.join(fits)}." if fits else "."),
         )
 
 
-def likely_seconds(problems: Sequence[Problem], runs: Path) -> tuple[float | None, int]:
+def likely_seconds(problems: Sequence[Problem], runs: Path, timeout: int) -> tuple[float | None, int]:
     """How long the solver will take for all problems together, by the runs in a directory, and how many were known.
 
-    The newest time of a problem counts; those that no run has had are taken to need the mean of the others.
+    The newest time of a problem counts, and the timeout where it was not enough then or would not be now; those that no
+    run has had are taken to need the mean of the others.
     """
     wanted = {_key(problem.name, problem.location) for problem in problems}
     known: dict[str, float] = {}
@@ -111,8 +120,8 @@ def likely_seconds(problems: Sequence[Problem], runs: Path) -> tuple[float | Non
             continue
         for row in rows:
             key = _key(row.problem, row.location)
-            if row.verdict and key in wanted:
-                known.setdefault(key, row.wall)
+            if key in wanted and row.verdict not in ("", Verdict.ERROR):  # an error says nothing of the time
+                known.setdefault(key, timeout if row.verdict == Verdict.TIMEOUT else min(row.wall, timeout))
     if not known:
         return None, 0
     mean = sum(known.values()) / len(known)
@@ -129,60 +138,31 @@ def _key(name: str, location: str) -> str:
     return content_of(location) or name
 
 
-class StopKeeper:
-    """Moves the automatic stop while jobs of a run remain: late enough for them at worst, never beyond the budget.
+class Meter:
+    """What a run has cost, by all commands: machines by the hour, as often as it is told how many there are.
 
-    Others may move it, too: another run on the same machines, or the user. So it is looked at each time, and put back
-    only as long as it is the one that was put here. Where there is none, none is made. `latest` is the time at which
-    the budget is used up, if there is one.
+    Of several commands at work on the same run at the same time, one `notes` what they cost.
     """
 
-    def __init__(self, aws: Aws, group: str, latest: datetime | None) -> None:
-        self._aws = aws
-        self._group = group
-        self._latest = latest
-        self._before: datetime | None = None
-        self._put: datetime | None = None
-
-    def keep(self, seconds: float) -> datetime | None:
-        """Let the machines run for so many seconds more. Returns the new time of the stop, if it was moved."""
-        now = datetime.now(UTC)
-        at = automatic_stop.when(self._aws, self._group)
-        if at is None or at >= now + timedelta(seconds=seconds):
-            return None
-        wanted = now + timedelta(seconds=seconds + MARGIN_SECONDS)
-        if self._latest:
-            wanted = min(wanted, self._latest)
-        if wanted <= at:
-            return None
-        if not self._is_own(at):
-            self._before = at
-        self._put = automatic_stop.put(self._aws, self._group, (wanted - now).total_seconds())
-        return self._put
-
-    def give_back(self) -> datetime | None:
-        """Put the stop back to what it was, or a little from now where that is over. Returns the time, if moved."""
-        at = automatic_stop.when(self._aws, self._group) if self._put else None
-        if at is None or self._before is None or not self._is_own(at):
-            return None
-        now = datetime.now(UTC)
-        wanted = max(self._before, now + timedelta(seconds=MARGIN_SECONDS))
-        return automatic_stop.put(self._aws, self._group, (wanted - now).total_seconds()) if wanted < at else None
-
-    def _is_own(self, at: datetime) -> bool:
-        return self._put is not None and abs(at - self._put) < _SAME
-
-
-class Meter:
-    """What a run has cost so far: machines by the hour, as often as it is told how many there are."""
-
-    def __init__(self, node_hour: float, clock: float) -> None:
-        self._node_hour = node_hour
+    def __init__(self, run: Run, clock: Callable[[], float]) -> None:
+        self._run = run
+        self._clock = clock
         self._machines = 0
-        self._at = clock
-        self.dollars = 0.0
+        self._at = clock()
+        self._before = run.spent
+        self._here = 0.0
+        self.notes = True
 
-    def read(self, machines: int, clock: float) -> None:
+    def read(self, machines: int) -> None:
         """So many machines run now."""
-        self.dollars += (clock - self._at) / 3600 * self._machines * self._node_hour
-        self._machines, self._at = machines, clock
+        now = self._clock()
+        spent = (now - self._at) / 3600 * self._machines * self._run.settings.node_hour
+        self._machines, self._at = machines, now
+        self._here += spent
+        if spent and self.notes:
+            self._run.spend(spent)
+
+    @property
+    def dollars(self) -> float:
+        """What was spent until the last reading."""
+        return max(self._run.spent, self._before + self._here)

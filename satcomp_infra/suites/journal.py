@@ -2,8 +2,9 @@
 
     run.json        what was asked for              problems.csv    the problems, and what is known of them
     jobs.jsonl      what was sent, and its ids      results.jsonl   each result, as it came
+    costs.jsonl     what was spent, in dollars
 
-The two journals (.jsonl) are only ever appended to, a line at a time, and are on the disk before anything follows from
+The journals (.jsonl) are only ever appended to, a line at a time, and are on the disk before anything follows from
 them: so a run can be picked up wherever its command ended, and several commands can follow the same one.
 """
 
@@ -24,7 +25,7 @@ from ..jobs import Verdict
 from .lines import SharedLines
 from .records import RESULTS, RUN, Problem, Row, Settings, read_settings, replacing, write_rows
 
-_PROBLEMS, _JOBS, _RESULTS = "problems.csv", "jobs.jsonl", "results.jsonl"
+_PROBLEMS, _JOBS, _RESULTS, _COSTS = "problems.csv", "jobs.jsonl", "results.jsonl", "costs.jsonl"
 
 
 @dataclass
@@ -42,12 +43,16 @@ class Run:
     """The jobs that were sent and have no result yet: their places by their ids."""
     place_of: dict[str, int] = field(default_factory=dict)
     """The place of each job ever sent, by its id."""
+    spent: float = 0.0
+    """Dollars that all commands of this run have spent, as far as they have noted it."""
     _jobs: SharedLines = field(init=False, repr=False)
     _results: SharedLines = field(init=False, repr=False)
+    _costs: SharedLines = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._jobs = SharedLines(self.directory / _JOBS)
         self._results = SharedLines(self.directory / _RESULTS)
+        self._costs = SharedLines(self.directory / _COSTS)
 
     @staticmethod
     def check_is_new(directory: Path) -> None:
@@ -59,7 +64,7 @@ class Run:
             )
 
     def store(self) -> None:
-        """Write what was asked for, unless it is there already; the directory is this run's from then on.
+        """Write what was asked for, or what has changed of it; the directory is this run's from then on.
 
         Raises UsageError where it is another's, which may have been begun at the same time.
         """
@@ -67,15 +72,19 @@ class Run:
         with _locked(self.directory):
             there = read_settings(self.directory)
             if there is None:
-                self._write()
+                self._write_problems()
             elif there.id != self.settings.id:
                 self.check_is_new(self.directory)
+            if there != self.settings:
+                self._write_settings()
 
-    def _write(self) -> None:
+    def _write_problems(self) -> None:
         with replacing(self.directory / _PROBLEMS) as file:
             table = csv.writer(file, lineterminator="\n")
             table.writerow(("problem", "location", "expected"))
             table.writerows((problem.name, problem.location, problem.expected) for problem in self.problems)
+
+    def _write_settings(self) -> None:
         with replacing(self.directory / RUN) as file:  # last: what has this file is complete
             file.write(json.dumps(asdict(self.settings), indent=2) + "\n")
 
@@ -100,6 +109,7 @@ class Run:
                 self._know(int(place), job, line["second"])
         for line in self._results.new(results):
             self._take(Row(**line))
+        self.spent += sum(line["dollars"] for line in self._costs.new(self._costs.size()))
 
     @property
     def missing(self) -> list[int]:
@@ -132,6 +142,11 @@ class Run:
         self._results.append(asdict(row) for row in rows)
         for row in rows:
             self._take(row)
+
+    def spend(self, dollars: float) -> None:
+        """Note what was spent."""
+        self._costs.append([{"dollars": dollars}])
+        self.spent += dollars
 
     def write_results(self) -> None:
         """Write results.csv, as far as it is known."""

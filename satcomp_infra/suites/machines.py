@@ -11,7 +11,7 @@ from ..errors import SatcompError, UsageError
 from ..starting import Size
 from ..stopping import ask_to_stop, stop_all
 from ..units import count, dollars
-from .costs import MARGIN_SECONDS, Estimate, likely_seconds
+from .costs import BOOT_SECONDS, MARGIN_SECONDS, Estimate, likely_seconds
 
 if TYPE_CHECKING:
     import argparse
@@ -39,8 +39,10 @@ def estimate(
             "where one leader has all workers.",
             "Leave --leaders out, or switch the track with ./update-solver-infrastructure.",
         )
-    likely, known = likely_seconds([run.problems[place] for place in jobs], run.directory.resolve().parent)
-    return Estimate(len(jobs), settings.timeout, leaders, nodes, settings.node_hour, likely, known)
+    runs = run.directory.resolve().parent
+    likely, known = likely_seconds([run.problems[place] for place in jobs], runs, settings.timeout)
+    boot = BOOT_SECONDS if args.setup else 0
+    return Estimate(len(jobs), settings.timeout, leaders, nodes, settings.node_hour, likely, known, boot)
 
 
 def confirm(cost: Estimate, console: Console) -> None:
@@ -77,9 +79,9 @@ def running(
 
     A start that is refused, or that can't be completed and is taken back, leaves what ran before as it was.
     """
-    longest, budget = cost.worst_seconds + MARGIN_SECONDS, run.settings.budget
-    if budget:
-        longest = min(longest, budget / (cost.nodes * cost.node_hour) * 3600)
+    longest = cost.worst_seconds + MARGIN_SECONDS
+    if run.settings.budget:
+        longest = min(longest, (run.settings.budget - run.spent) / (cost.nodes * cost.node_hour) * 3600)
     setup = ClusterSetup(aws, infrastructure, console, ClusterSetup.Options(_SETUP_SECONDS, longest))
     again = f"To go on:\n./run_benchmarks --resume {run.directory} --setup"
     try:

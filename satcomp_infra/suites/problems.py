@@ -1,37 +1,26 @@
-"""Collecting the problems of a suite, and putting those that are files here into the bucket, each content once."""
+"""Collecting the problems of a suite: files, directories, what is in S3, and lists of these."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import itertools
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import SatcompError, UsageError
+from ..errors import UsageError
 from ..jobs import S3Uri
 from ..node.decompress import split_name
-from ..units import count
-from .records import Problem
 
 if TYPE_CHECKING:
     from ..aws import Aws
-    from ..progress import Wait
 
-PREFIX = "problems/"
-"""Of the keys of uploaded problems; the rest is the content's SHA-256 and the file's suffixes."""
 FORMATS = (".cnf", ".smt2")
 LIST = ".uri"
 _WHAT = "A problem is a .cnf or .smt2 file, compressed (.gz, .bz2, .xz, .zst) or not."
-_CONCURRENT = 16
-_LARGEST = 5 * 1024**3
-"""Bytes that one upload may have (S3 user guide, "Uploading objects")."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +39,6 @@ class Source:
 def is_problem(name: str) -> bool:
     """Whether a name is that of a problem."""
     return Path(split_name(name)[0]).suffix.lower() in FORMATS
-
-
-def content_of(location: str) -> str:
-    """What stands for a problem's content, by its location; empty where it was not uploaded under its hash."""
-    match = re.search(rf"/{PREFIX}([0-9a-f]{{64}})\.", location)
-    return match[1] if match else ""
 
 
 def collect(words: Sequence[str], objects: ObjectLister) -> list[Source]:
@@ -166,80 +149,3 @@ def _longer_names(source: Source) -> Iterator[str]:
     for length in range(min(source.name.count("/") + 2, len(parts)), len(parts) + 1):
         yield "/".join(parts[-length:])
     yield from (f"{'/'.join(parts)} ({number})" for number in itertools.count(2))
-
-
-@dataclass(frozen=True)
-class Upload:
-    """What came of an upload: the problems with their locations, and how many files were sent, with their bytes."""
-
-    problems: list[Problem]
-    files: int
-    size: int
-
-
-def upload(aws: Aws, bucket: str, sources: Sequence[Source], expected: Mapping[str, str], wait: Wait) -> Upload:
-    """Bring all problems into S3: those that are files here, unless the bucket has that content already.
-
-    Several files are read, and sent, at a time. Raises SatcompError for one that is empty, too large, or changes.
-    """
-    local = [source.where for source in sources if isinstance(source.where, Path)]
-    digests: dict[Path, str] = {}
-    there: dict[str, int] = {}
-    if local:
-        there = dict(ObjectLister(aws)(S3Uri(bucket, PREFIX)))
-        with ThreadPoolExecutor(min(_CONCURRENT, (os.cpu_count() or 1) * 2)) as pool:
-            for done, (path, digest) in enumerate(zip(local, pool.map(_digest, local), strict=True), start=1):
-                digests[path] = digest
-                wait.draw(f"Reading problems: {done} of {len(local)}", done)
-    keys = {path: f"{PREFIX}{digest}{_suffixes(path)}" for path, digest in digests.items()}
-    new = {key: path for path, key in keys.items() if there.get(key) != path.stat().st_size}
-    with ThreadPoolExecutor(_CONCURRENT) as pool:
-        sent = 0
-        for done, size in enumerate(
-            pool.map(lambda key: _put(aws, bucket, key, new[key], digests[new[key]]), new), start=1
-        ):
-            sent += size
-            wait.draw(f"Uploading: {done} of {count(len(new), 'problem')}, {sent / 1e6:.0f} MB", done)
-    problems = []
-    for source in sources:
-        location = source.where if isinstance(source.where, S3Uri) else S3Uri(bucket, keys[source.where])
-        problems.append(Problem(source.name, str(location), expected.get(source.name, "")))
-    return Upload(problems, len(new), sent)
-
-
-def _digest(path: Path) -> str:
-    size = path.stat().st_size
-    if not size:
-        raise SatcompError(f"{path} is empty.", "Remove it from the suite, or get it again.")
-    if size > _LARGEST:
-        raise SatcompError(f"{path} has {size / 1024**3:.1f} GiB: more than 5 GiB can't be uploaded.", "Compress it.")
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _put(aws: Aws, bucket: str, key: str, path: Path, digest: str) -> int:
-    from botocore.exceptions import ClientError
-
-    from ..aws import error_code
-
-    checksum = base64.b64encode(bytes.fromhex(digest)).decode()
-    with path.open("rb") as file:
-        try:  # S3 compares the checksum with what it gets: the key never lies about the content
-            aws.s3.put_object(Bucket=bucket, Key=key, Body=file, ChecksumSHA256=checksum)
-        except ClientError as error:
-            if error_code(error) in ("BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"):
-                raise SatcompError(f"{path} has changed while it was uploaded.", "Type the command again.") from error
-            raise
-        return file.tell()
-
-
-def _suffixes(path: Path) -> str:
-    name, compression = split_name(path.name)
-    return f"{Path(name).suffix.lower()}{compression}"
-
-
-def shown(upload: Upload) -> str:
-    """What was uploaded, in a sentence."""
-    if not upload.files:
-        return "All problems are in the bucket already: nothing was uploaded."
-    return f"Uploaded {count(upload.files, 'problem')} ({upload.size / 1e6:.1f} MB)."

@@ -14,9 +14,10 @@ from ..fleet import Cluster
 from ..jobs import Verdict
 from ..stopping import SHUTDOWN
 from ..units import count, dollars, duration, moment
-from .costs import Estimate, Meter, StopKeeper
+from .costs import Estimate, Meter
 from .following import Follower
 from .sending import send
+from .stop_keeper import StopKeeper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,14 +46,19 @@ class Carrying:
     console: Console
     run: Run
     retry_errors: bool = False
+    meter: Meter = field(init=False)
     _ends: list[float] = field(default_factory=list)
     """When results came, by the wait's clock: for the rate."""
+
+    def __post_init__(self) -> None:
+        self.meter = Meter(self.run, self.console.clock)
 
     def carry_out(self) -> None:
         """Send and follow until every problem has a result. Raises SatcompError where the budget is used up."""
         run = self.run
         with self._alone() as alone:
             run.read_new()
+            self.meter.notes = alone
             if alone:
                 self._send_missing()
             else:
@@ -88,7 +94,6 @@ class Carrying:
         fleet = cluster.look()
         keeper = self._keeper(fleet)
         follower = Follower(self.aws, self.infrastructure, run, console.clock)
-        meter = Meter(run.settings.node_hour, console.clock())
         next_fleet = next_write = next_line = console.clock()
         told, known = "", len(run.rows)
 
@@ -98,7 +103,7 @@ class Carrying:
             follower.look()
             if console.clock() >= next_fleet:
                 fleet = cluster.look()
-                meter.read(fleet.instances, console.clock())
+                self.meter.read(fleet.instances)
                 self._keep_running(keeper, fleet, wait)
                 next_fleet = console.clock() + _FLEET_SECONDS
             if alone and follower.never_sent:
@@ -109,8 +114,8 @@ class Carrying:
                 now = console.clock()
                 self._ends += [now] * (len(run.rows) - known)
                 known = len(run.rows)
-                self._check_budget(meter)
-                head, *details = self.lines(fleet, follower, meter)
+                self._check_budget()
+                head, *details = self.lines(fleet, follower)
                 text = "; ".join([head, *details])
                 if not wait.draw(head, known, [f"  {line}" for line in details]) and now >= next_line and text != told:
                     wait.event(text)
@@ -123,8 +128,8 @@ class Carrying:
             elapsed = wait.elapsed
         follower.clear_announcements()
         keeper.give_back()
-        meter.read(0, console.clock())
-        cost = f", for {dollars(meter.dollars)}" if meter.dollars >= 0.005 else ""
+        self.meter.read(0)
+        cost = f", for {dollars(self.meter.dollars)}" if self.meter.dollars >= 0.005 else ""
         all_have = count(len(run.problems), "problem has", "problems have")
         console.say(f"All done: {all_have} a result, after {duration(elapsed)}{cost}.")
 
@@ -133,7 +138,8 @@ class Carrying:
         settings, latest = self.run.settings, None
         if settings.budget and settings.node_hour:
             nodes = max(fleet.instances, fleet.desired_instances, 1)
-            latest = datetime.now(UTC) + timedelta(hours=settings.budget / (nodes * settings.node_hour))
+            left = max(settings.budget - self.meter.dollars, 0.0)
+            latest = datetime.now(UTC) + timedelta(hours=left / (nodes * settings.node_hour))
         return StopKeeper(self.aws, self.infrastructure.auto_scaling_group, latest)
 
     def _keep_running(self, keeper: StopKeeper, fleet: Fleet, wait: Wait) -> None:
@@ -145,16 +151,16 @@ class Carrying:
         if moved:
             wait.event(f"The automatic stop was moved to {moment(moved)}, for the jobs that remain.")
 
-    def _check_budget(self, meter: Meter) -> None:
+    def _check_budget(self) -> None:
         budget = self.run.settings.budget
-        if budget and meter.dollars > budget:
+        if budget and self.meter.dollars > budget and self.run.unfinished:
             raise SatcompError(
                 f"The budget of {dollars(budget)} is used up; "
                 f"{count(self.run.unfinished, 'problem has', 'problems have')} no result.",
                 f"Stop the machines, unless --setup does it:\n{SHUTDOWN}",
             )
 
-    def lines(self, fleet: Fleet, follower: Follower, meter: Meter) -> list[str]:
+    def lines(self, fleet: Fleet, follower: Follower) -> list[str]:
         """How far the run is; each line is short enough for a narrow terminal."""
         run, verdicts = self.run, Counter(row.verdict for row in self.run.rows.values())
         solved = verdicts[Verdict.SAT] + verdicts[Verdict.UNSAT]
@@ -172,8 +178,8 @@ class Carrying:
         per_minute, left = self._rate()
         if per_minute:
             how.append(f"{per_minute:.1f} per minute, {duration(left)} left")
-        if meter.dollars:
-            how.append(f"{dollars(meter.dollars)} so far")
+        if self.meter.dollars:
+            how.append(f"{dollars(self.meter.dollars)} so far")
         lines = [f"{len(run.rows)} of {len(run.problems)} problems, {solved} solved", ", ".join(what), ", ".join(how)]
         return [line for line in lines if line]
 

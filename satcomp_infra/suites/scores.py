@@ -202,7 +202,7 @@ def _notes(names: Sequence[str], tables: Sequence[dict[str, Row]], common: Seque
 
 def _content(row: Row) -> str:
     """What stands for a problem's content, where it was uploaded under its hash; else nothing."""
-    from .problems import content_of
+    from .uploading import content_of
 
     return content_of(row.location)
 

@@ -85,10 +85,19 @@ def benchmarks(
     act: Callable[[], Any] = lambda: None,
     meanwhile: Callable[[], Any] = lambda: None,
     speed: float = 1,
+    pace: float = 0,
 ) -> Answer:
-    """Type run_benchmarks; `act` when it says these words, `meanwhile` when it sleeps (`speed` times as long)."""
+    """Type run_benchmarks; `act` when it says these words, `meanwhile` when it sleeps (`speed` times as long).
+
+    Each look at the clock takes `pace` seconds.
+    """
     clock = Clock(meanwhile=meanwhile)
-    console = Console(io.StringIO(), _Watcher(when, act), clock=lambda: speed * clock.now, sleep=clock.sleep)
+
+    def look() -> float:
+        clock.now += pace
+        return speed * clock.now
+
+    console = Console(io.StringIO(), _Watcher(when, act), clock=look, sleep=clock.sleep)
     code = cli.main("commands.benchmarks", [str(word) for word in words], console)
     return Answer(code, console.out.getvalue(), console.err.getvalue())  # type: ignore[attr-defined]
 

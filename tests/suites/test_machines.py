@@ -24,6 +24,7 @@ from satcomp_infra.local import cloud
 from satcomp_infra.local.cloud import LocalCloud
 from satcomp_infra.local.walkthrough import register_images
 from satcomp_infra.suites import records
+from satcomp_infra.suites.journal import Run
 
 from ..typing_commands import NAMES, PROJECT, Answer, create, run
 from .leaders import Leaders, benchmarks, suite
@@ -57,9 +58,11 @@ def moment() -> None:
     time.sleep(0.02)
 
 
-def start(tmp_path: Path, *more: object, act: Callable[[], Any], timeout: int = 60, number: int = 3) -> Answer:
+def start(
+    tmp_path: Path, *more: object, act: Callable[[], Any], timeout: int = 60, number: int = 3, pace: float = 0
+) -> Answer:
     words = (suite(tmp_path / "suite", number), "--timeout", timeout, "--yes", "--output", tmp_path / "run", *more)
-    return benchmarks(*words, act=act, meanwhile=moment)
+    return benchmarks(*words, act=act, meanwhile=moment, pace=pace)
 
 
 def stop_at() -> datetime | None:
@@ -97,12 +100,13 @@ class TestSetup:
             assert len(local.nodes()) == 1
             raise error
 
-        answer = start(tmp_path, "--setup", act=act)
+        answer = start(tmp_path, "--setup", act=act, pace=0.1)
         assert answer.code == code
         assert local.nodes() == []
         assert stop_at() is None
         assert "No machine is running. Jobs that are not done stay on the queue" in answer.err
         assert f"--resume {tmp_path / 'run'} --setup" in answer.err
+        assert Run.open(tmp_path / "run").spent > 0, "booting costs money"
         leaders = Leaders()
         again = benchmarks("--resume", tmp_path / "run", "--setup", "--yes", act=leaders.work, meanwhile=moment)
         assert again.code == 0, again.err
@@ -224,8 +228,8 @@ class TestSetup:
             seen.append(in_minutes(stop_at()))
             leaders.work()
 
-        assert start(tmp_path, "--setup", "--budget", "0.40", act=act).code == 0
-        assert 7 < seen[0] < 0.40 / 3.09 * 60 + 0.1
+        assert start(tmp_path, "--setup", "--budget", "2.10", act=act, timeout=600).code == 0
+        assert 40 < seen[0] < 2.10 / 3.09 * 60 + 0.1
 
 
 class TestAutomaticStop:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
@@ -13,7 +14,9 @@ from satcomp_infra.errors import SatcompError, UsageError
 from satcomp_infra.jobs import S3Uri
 from satcomp_infra.progress import Console, Wait
 from satcomp_infra.suites.expected import answers, expected_verdicts
-from satcomp_infra.suites.problems import ObjectLister, Upload, collect, upload
+from satcomp_infra.suites.problems import ObjectLister, collect
+from satcomp_infra.suites.records import Problem
+from satcomp_infra.suites.uploading import locate, upload
 
 BUCKET = "some-bucket"
 
@@ -44,9 +47,16 @@ def wait() -> Wait:
     return Wait(Console(io.StringIO(), io.StringIO()), "")
 
 
-def send(words: list[object], known: dict[str, str] | None = None) -> Upload:
+@dataclass(frozen=True)
+class Sent:
+    problems: list[Problem]
+    files: int
+
+
+def send(words: list[object], known: dict[str, str] | None = None) -> Sent:
     sources = collect([str(word) for word in words], ObjectLister(Aws.connect()))
-    return upload(Aws.connect(), BUCKET, sources, known or {}, wait())
+    located = locate(BUCKET, sources, known or {}, wait())
+    return Sent(located.problems, upload(Aws.connect(), BUCKET, located.files, wait()).files)
 
 
 class TestCollecting:

@@ -35,6 +35,11 @@ def verdicts(directory: Path) -> list[str]:
     return [row["verdict"] for row in rows(directory)]
 
 
+def uploaded() -> list[str]:
+    objects = boto3.client("s3").list_objects_v2(Bucket=NAMES.bucket, Prefix="problems/").get("Contents", [])
+    return [each["Key"] for each in objects]
+
+
 def start(tmp_path: Path, *more: object, leaders: Leaders, number: int = 3, speed: float = 1) -> Answer:
     create("parallel")
     words = (suite(tmp_path / "suite", number), "--timeout", 60, "--yes", "--output", tmp_path / "run", *more)
@@ -76,6 +81,7 @@ class TestWhole:
         assert "At worst this costs 2.80 USD, more than the budget of 1.00 USD." in answer.err
         assert "--timeout 298 or --limit 1" in answer.err
         assert queued() == []
+        assert uploaded() == []
         assert benchmarks(*words, "--budget", "1", "--limit", "2").code == 1
         less = (suite(tmp_path / "suite"), "--timeout", 298, "--yes", "--output", tmp_path / "less")
         assert benchmarks(*less, "--budget", "1", act=Leaders().work).code == 0
@@ -266,6 +272,19 @@ class TestResuming:
         assert refused.code == 2, "it costs money"
         assert benchmarks("--resume", tmp_path / "run", "--yes", act=leaders.work).code == 0
         assert len(leaders.jobs) == 12
+
+    def test_the_budget_is_kept_and_what_was_spent_of_it_counts(self, tmp_path: Path) -> None:
+        create("parallel")
+        output = tmp_path / "run"
+        words = (suite(tmp_path / "suite", 12), "--timeout", 60, "--yes", "--output", output, "--budget", "5")
+        assert benchmarks(*words, when="Sending", act=interrupt).code == 130
+        (output / "costs.jsonl").write_text('{"dollars": 4.5}\n')
+        refused = benchmarks("--resume", output, "--yes")
+        assert refused.code == 1
+        assert "more than the 0.50 USD that are left of the budget of 5.00 USD" in refused.err
+        assert queued() == []
+        assert benchmarks("--resume", output, "--yes", "--budget", "6.5", act=Leaders().work).code == 0
+        assert Run.open(output).settings.budget == 6.5
 
     def test_a_kill_between_sending_and_knowing_the_ids_loses_no_job_and_sends_none_twice(self, tmp_path: Path) -> None:
         leaders = Leaders()
