@@ -148,10 +148,12 @@ class Follower:
         return ""
 
     def _job_by_problem(self, said: Mapping[str, Any], second: int, by_location: Mapping[str, list[int]]) -> str:
-        """The same for an announcement that names no job."""
-        for place in by_location.get(_problem_of(said), ()):
+        """The same for an announcement that names no job; the place is taken out: each has one result."""
+        places = by_location.get(_problem_of(said), [])
+        for place in places:
             job, sent = self._run.jobs[place]
             if sent <= second and earlier_years.is_result_of(said, self._job(place)):
+                places.remove(place)
                 return job
         return ""
 

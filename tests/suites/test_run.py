@@ -191,8 +191,11 @@ class TestFinding:
         def solve(job: Job) -> Result:
             return Result("", Verdict.UNSAT, str(job.problem), solver_output={"return_code": 20}, wall_seconds=2.0)
 
-        start(tmp_path, leaders=Leaders(solve, store=False, earlier=True), number=12)
+        for place in range(3):
+            (suite(tmp_path / "suite", 9) / f"same{place}.cnf").write_text("p cnf 1 1\n1 0\n")
+        start(tmp_path, leaders=Leaders(solve, store=False, earlier=True), number=9, speed=100)
         assert {(row["verdict"], row["wall"]) for row in rows(tmp_path / "run")} == {("UNSAT", "2.0")}
+        assert len(rows(tmp_path / "run")) == 12
         assert results_left() == []
 
     def test_other_clients_messages_are_left_to_them(self, tmp_path: Path) -> None:
