@@ -7,6 +7,7 @@ import math
 import time
 from contextlib import nullcontext
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,20 @@ RUNS = "runs"
 """The directory in which runs are kept, unless --output says otherwise."""
 
 
+_GOES_WITH = {
+    **dict.fromkeys(
+        ("--timeout", "--workers", "--name", "--solver", "--args", "--language", "--check-models", "--limit"),
+        ("PROBLEMS",),
+    ),
+    "--expected": ("PROBLEMS",),
+    "--output": ("PROBLEMS", "--report"),
+    "--format": ("--report",),
+    "--retry": ("--resume",),
+    **dict.fromkeys(("--yes", "--budget", "--setup", "--leaders"), ("PROBLEMS", "--resume")),
+}
+"""In which of its modes the command heeds an option; in others it is refused."""
+
+
 class _Parser(ParserWithArgs):
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
         args = super().parse(argv)
@@ -40,16 +55,15 @@ class _Parser(ParserWithArgs):
         given = [name for name, value in modes.items() if value]
         if len(given) != 1:
             self.error(f"give one of {', '.join(modes)}" + (f", not {' and '.join(given)}" if given else ""))
+        typed = {word.partition("=")[0] for word in takewhile(lambda word: word != "--", argv)}
+        for name, goes_with in _GOES_WITH.items():
+            if name in typed and given[0] not in goes_with:
+                why = ": a run goes on as it was begun" if args.resume else ""
+                self.error(f"{name} goes with {' or '.join(goes_with)}{why}")
         if args.problems and args.timeout is None:
             self.error("--timeout is missing: how many seconds does the solver get for a problem?")
-        if args.format and not args.report:
-            self.error("--format goes with --report")
-        if args.retry and not args.resume:
-            self.error("--retry goes with --resume")
-        of_a_new_run = ("--timeout", args.timeout), ("--args", args.args), ("--expected", args.expected)
-        for name, value in of_a_new_run:
-            if value and not args.problems:
-                self.error(f"{name} goes with PROBLEMS")
+        if "--leaders" in typed and not args.setup:
+            self.error("--leaders goes with --setup")
         return args
 
 
@@ -284,7 +298,7 @@ def _carry_out(
         for line in cost.lines():
             console.say(line)
         if carrying.to_send or args.setup:  # following alone begins nothing
-            cost.check_budget(run.settings.budget, run.spent)
+            cost.check_budget(run.settings.budget, run.spent, fixed=bool(args.resume))
             if not args.yes:
                 machines.confirm(cost, console)
         if not args.setup:

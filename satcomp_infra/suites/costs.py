@@ -89,8 +89,11 @@ class Estimate:
             lines.append(f"  likely          {dollars(self.likely)}, by earlier runs of {count(self.known, 'problem')}")
         return lines
 
-    def check_budget(self, budget: float, spent: float = 0.0) -> None:
-        """Raise SatcompError where the worst case is above the budget (0: there is none), of which so much is spent."""
+    def check_budget(self, budget: float, spent: float = 0.0, *, fixed: bool = False) -> None:
+        """Raise SatcompError where the worst case is above the budget (0: there is none), of which so much is spent.
+
+        It says which shorter timeout or fewer problems would do, unless these are fixed.
+        """
         left = max(budget - spent, 0.0)
         if not budget or self.worst <= left:
             return
@@ -101,7 +104,7 @@ class Estimate:
         of = f"the {dollars(left)} that are left of the budget" if spent >= 0.005 else "the budget"
         raise SatcompError(
             f"At worst this costs {dollars(self.worst)}, more than {of} of {dollars(budget)}.",
-            "Raise --budget" + (f", or take less: {' or '.join(fits)}." if fits else "."),
+            "Raise --budget" + (f", or take less: {' or '.join(fits)}." if fits and not fixed else "."),
         )
 
 

@@ -284,7 +284,7 @@ class TestResuming:
         (output / "costs.jsonl").write_text('{"dollars": 4.5}\n')
         refused = benchmarks("--resume", output, "--yes")
         assert refused.code == 1
-        assert "more than the 0.50 USD that are left of the budget of 5.00 USD" in refused.err
+        assert "more than the 0.50 USD that are left of the budget of 5.00 USD. Raise --budget.\n" in refused.err
         assert queued() == []
         assert benchmarks("--resume", output, "--yes", "--budget", "6.5", act=Leaders().work).code == 0
         assert Run.open(output).settings.budget == 6.5
@@ -410,6 +410,30 @@ class TestResuming:
         answer = benchmarks("--resume", tmp_path)
         assert answer.code == 2
         assert "holds no run" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        *(
+            (f"--resume run {option}", f"{option.split()[0]} goes with PROBLEMS: a run goes on as it was begun")
+            for option in (
+                "--solver other", "--name new", "--limit 1", "--workers 0", "--language SMT", "--check-models on",
+                "--timeout 5", "--expected e.csv", "--args -p",
+            )
+        ),
+        ("--resume run --output elsewhere", "--output goes with PROBLEMS or --report: a run goes on as it was begun"),
+        ("--report run --setup", "--setup goes with PROBLEMS or --resume"),
+        ("--sample suite --limit=3", "--limit goes with PROBLEMS"),
+        ("suite --timeout 5 --retry errors", "--retry goes with --resume"),
+        ("suite --timeout 5 --leaders 2", "--leaders goes with --setup"),
+    ],
+)  # fmt: skip
+def test_what_would_be_passed_over_is_refused(words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        benchmarks(*words.split())
+    assert ended.value.code == 2
+    assert f"run_benchmarks: {said}. See" in capsys.readouterr().err
 
 
 def test_what_sqs_fails_to_take_is_sent_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
