@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -36,13 +37,24 @@ def write(runs: Sequence[Finished], directory: Path) -> list[Path]:
     # What contradicts another run is wrong only where it is known which of them is.
     wrong = {(found.problem, place) for found in comparison.contradictions for place in found.wrong}
     paths = []
-    for place, run in enumerate(runs):
-        name = re.sub(r"[^A-Za-z0-9_-]+", "-", comparison.names[place]) or "run"
+    for place, (run, name) in enumerate(zip(runs, _file_names(comparison.names), strict=True)):
         path = directory / f"{name}.results.xml"
         bad = {problem for problem, number in wrong if number == place}
         path.write_text(_DOCTYPE + Xml.tostring(_result(run, bad), encoding="unicode") + "\n", encoding="utf-8")
         paths.append(path)
     return paths
+
+
+def _file_names(names: Sequence[str]) -> list[str]:
+    """The runs' names, made fit for files and told apart, also where a file system takes `A` and `a` for the same."""
+    used: set[str] = set()
+    fit = []
+    for name in names:
+        plain = re.sub(r"[^\w-]+", "-", name).strip("-")[:100] or "run"
+        candidates = (plain if number == 1 else f"{plain}-{number}" for number in itertools.count(1))
+        fit.append(next(candidate for candidate in candidates if candidate.casefold() not in used))
+        used.add(fit[-1].casefold())
+    return fit
 
 
 def _result(run: Finished, wrong: set[str]) -> Xml.Element:

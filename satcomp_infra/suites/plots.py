@@ -8,12 +8,14 @@ from __future__ import annotations
 import html
 import io
 import re
+import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .scores import VBS
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator
     from pathlib import Path
 
     from matplotlib.axes import Axes
@@ -47,19 +49,21 @@ def cactus(comparison: Comparison) -> Figure:
     series = [(name, [times[run] for times in comparison.times]) for run, name in enumerate(comparison.names)]
     if len(series) > 1:
         series.append((VBS, comparison.best))
+    labels = []
     for place, (name, times) in enumerate(series):
         solved = sorted(max(time, LEAST_SECONDS) for time in times if time is not None)
-        virtual = name == VBS
+        virtual = place == len(comparison.names)
         axes.plot(
             [LEAST_SECONDS, *solved],
             range(len(solved) + 1),
-            label=f"{_shortened(name)} ({len(solved)})",
+            label=str(place),
             color=_FAINT if virtual else _COLOURS[place % len(_COLOURS)],
-            linestyle=":" if virtual else _DASHES[place % len(_DASHES)],
+            linestyle=":" if virtual else _DASHES[(place + place // len(_COLOURS)) % len(_DASHES)],
             drawstyle="steps-post",
             linewidth=1.6,
             marker="" if len(solved) > 60 or virtual else ".",
         )
+        labels.append(f"{_shortened(name)} ({len(solved)})")
     latest = _latest(comparison)
     _seconds(axes, "x")
     axes.set_xlim(LEAST_SECONDS, latest * 1.3)
@@ -67,7 +71,9 @@ def cactus(comparison: Comparison) -> Figure:
     axes.set_xlabel("wall-clock time for each problem, in seconds")
     axes.set_ylabel("problems solved")
     axes.axvline(latest, color=_FAINT, linewidth=0.8, linestyle=":")
-    axes.legend(loc="upper left", frameon=False, fontsize=9, labelcolor=_INK)
+    legend = axes.legend(loc="upper left", frameon=False, fontsize=9, labelcolor=_INK)
+    for text, label in zip(legend.get_texts(), labels, strict=True):
+        text.set_text(label)  # only now: lines whose label begins with "_" have none
     return figure
 
 
@@ -108,14 +114,14 @@ def scatter(comparison: Comparison, first: int = 0, second: int = 1) -> Figure:
 
 def save(figure: Figure, path: Path) -> None:
     """Write a picture, in the format that the name's suffix stands for."""
-    with _reproducible(path.stem):
+    with _drawing(path.stem):
         figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
 def inline_svg(figure: Figure, title: str) -> str:
     """The picture as an element of an HTML page, in the page's own colours (--ink, --faint, --line0 to --line5)."""
     text = io.StringIO()
-    with _reproducible(title):
+    with _drawing(title):
         figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)
     svg = text.getvalue()
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
@@ -147,11 +153,14 @@ def _seconds(axes: Axes, *names: str) -> None:
         getattr(axes, f"{name}axis").set_major_formatter(lambda seconds, _: f"{seconds:g}")
 
 
-def _reproducible(salt: str) -> AbstractContextManager[None]:
-    """The same picture is the same text each time, with words as words."""
+@contextmanager
+def _drawing(salt: str) -> Iterator[None]:
+    """The same picture is the same text each time, with words as words; what the font lacks is no news."""
     import matplotlib
 
-    return matplotlib.rc_context({"svg.hashsalt": salt, "svg.fonttype": "none"})
+    with matplotlib.rc_context({"svg.hashsalt": salt, "svg.fonttype": "none"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # browsers have it, and files show a box
+        yield
 
 
 def _latest(comparison: Comparison) -> float:

@@ -162,14 +162,14 @@ def _write_page(
 
 
 def _subtitle(runs: Sequence[Finished]) -> str:
-    made = f"Report of {datetime.now(UTC).astimezone():%Y-%m-%d %H:%M}."
+    made = f"Report of {datetime.now(UTC).astimezone():%Y-%m-%d %H:%M %Z}."
     parts = []
     for run in runs:
         settings = run.settings
         if settings:
             options = f", solver arguments {' '.join(settings.solver_options)}" if settings.solver_options else ""
             at = datetime.fromtimestamp(settings.created, UTC).astimezone()
-            parts.append(f"{run.name}: {at:%Y-%m-%d %H:%M}, {count(settings.workers, 'worker')}{options}.")
+            parts.append(f"{run.name}: {at:%Y-%m-%d %H:%M %Z}, {count(settings.workers, 'worker')}{options}.")
     return " ".join([*parts, made])
 
 

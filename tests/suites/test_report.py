@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import re
 import sys
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 import pytest
 
-from satcomp_infra.suites import benchexec, records, report
-from satcomp_infra.suites.records import Row
+from satcomp_infra.suites import benchexec, plots, records, report
+from satcomp_infra.suites.records import Finished, Row, Settings
+from satcomp_infra.suites.scores import compare
 
 from .rows import row, run
 
@@ -110,6 +112,26 @@ def test_the_same_run_gives_the_same_pictures(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "cactus.svg").read_bytes() == (tmp_path / "b" / "cactus.svg").read_bytes()
 
 
+def test_names_of_all_kinds_stand_in_the_legend_and_the_terminal_stays_quiet(tmp_path: Path) -> None:
+    report.write([run(name, row("p")) for name in ("_new", "日本", "$x_1$")], tmp_path)  # a warning would be an error
+    text = (tmp_path / "cactus.svg").read_text()
+    for label in ("_new (1)", "日本 (1)", "$x_1$ (1)"):
+        assert f">{label}<" in text
+
+
+def test_many_runs_can_be_told_apart() -> None:
+    figure = plots.cactus(compare([run(str(n), row("p")) for n in range(36)]))
+    lines = figure.axes[0].get_lines()[:36]
+    assert len({(str(line.get_color()), str(line._dash_pattern)) for line in lines}) == 36  # type: ignore[attr-defined]
+
+
+def test_times_have_their_zone(tmp_path: Path) -> None:
+    settings = Settings("a", "id", created=1e9)
+    report.write([Finished("a", (row("p"),), settings)], tmp_path)
+    zone = datetime.fromtimestamp(1e9, UTC).astimezone().tzname()
+    assert re.search(rf"a: 2001-09-\d\d \d\d:\d\d {zone}, .* Report of [\d-]+ [\d:]+ \w+\.", page(tmp_path).text)
+
+
 def test_results_survive_their_file(tmp_path: Path) -> None:
     rows = (
         Row(
@@ -148,6 +170,15 @@ def test_a_results_file_that_is_none_is_told(tmp_path: Path, text: str, said: st
     (tmp_path / records.RESULTS).write_text(text)
     with pytest.raises(records.UsageError, match=re.escape(said)):
         records.read(tmp_path)
+
+
+def test_benchexec_s_files_have_names_of_their_own(tmp_path: Path) -> None:
+    names = ["α", "β", "a b", "a/b", "A-B", "...", "日本"]
+    paths = benchexec.write([run(name, row("p")) for name in names], tmp_path)
+    assert [path.name.removesuffix(".results.xml") for path in paths] == [
+        "α", "β", "a-b", "a-b-2", "A-B-3", "run", "日本",
+    ]  # fmt: skip
+    assert [Xml.parse(path).getroot().get("benchmarkname") for path in paths] == names
 
 
 def test_benchexec_s_format_has_each_result_with_its_category(tmp_path: Path) -> None:
