@@ -94,7 +94,7 @@ class Run:
         settings = read_settings(directory)
         if settings is None or not (directory / _PROBLEMS).exists():
             raise UsageError(f"{directory} holds no run.", "Name a directory that run_benchmarks has made.")
-        with (directory / _PROBLEMS).open(newline="") as file:
+        with (directory / _PROBLEMS).open(newline="", encoding="utf-8") as file:
             problems = [Problem(row["problem"], row["location"], row["expected"]) for row in csv.DictReader(file)]
         run = cls(directory, settings, problems)
         run.read_new()

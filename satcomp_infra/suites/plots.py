@@ -45,6 +45,8 @@ def missing() -> str:
 
 def cactus(comparison: Comparison) -> Figure:
     """For each run: how many problems it solves, if each gets so much time."""
+    from matplotlib.ticker import MaxNLocator
+
     figure, axes = _figure()
     series = [(name, [times[run] for times in comparison.times]) for run, name in enumerate(comparison.names)]
     if len(series) > 1:
@@ -70,7 +72,7 @@ def cactus(comparison: Comparison) -> Figure:
     axes.set_ylim(0, max(len(comparison.problems), 1) * 1.03)
     axes.set_xlabel("wall-clock time for each problem, in seconds")
     axes.set_ylabel("problems solved")
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.axvline(latest, color=_FAINT, linewidth=0.8, linestyle=":")
     legend = axes.legend(loc="upper left", frameon=False, fontsize=9, labelcolor=_INK)
     for text, label in zip(legend.get_texts(), labels, strict=True):

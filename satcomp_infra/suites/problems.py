@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ..errors import UsageError
 from ..jobs import S3Uri
 from ..node.decompress import split_name
+from .records import plain
 
 if TYPE_CHECKING:
     from ..aws import Aws
@@ -116,7 +117,7 @@ def _in_s3(word: str, objects: ObjectLister) -> Iterator[Source]:
 def _in_list(path: Path, objects: ObjectLister, lists: tuple[Path, ...]) -> Iterator[Source]:
     if path.resolve() in lists:
         raise UsageError(f"The list {path} names itself{_from(lists)}.")
-    lines = [line.strip() for line in path.read_text(errors="replace").splitlines()]
+    lines = [line.strip() for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
     words = [line for line in lines if line and not line.startswith("#")]
     if not words:
         raise UsageError(f"The list {path} is empty.")
@@ -130,6 +131,7 @@ def _from(lists: tuple[Path, ...]) -> str:
 
 def _named(found: list[Source]) -> list[Source]:
     """The problems with names that tell them apart: where two have the same, with as many folders as it needs."""
+    found = [replace(source, name=plain(source.name)) for source in found]
     taken = Counter(source.name for source in found)
     used = {name for name, number in taken.items() if number == 1}
     sources = []
@@ -147,5 +149,5 @@ def _longer_names(source: Source) -> Iterator[str]:
     where = source.where
     parts = where.parts if isinstance(where, Path) else (where.bucket, *where.key.split("/"))
     for length in range(min(source.name.count("/") + 2, len(parts)), len(parts) + 1):
-        yield "/".join(parts[-length:])
-    yield from (f"{'/'.join(parts)} ({number})" for number in itertools.count(2))
+        yield plain("/".join(parts[-length:]))
+    yield from (f"{plain('/'.join(parts))} ({number})" for number in itertools.count(2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -18,6 +19,11 @@ RESULTS = "results.csv"
 RUN = "run.json"
 _NO_RUN = "Name a directory that run_benchmarks has made."
 SOLVED = (Verdict.SAT, Verdict.UNSAT)
+
+
+def plain(text: str) -> str:
+    """A text that survives any table: on one line, without control characters, and as UTF-8 can hold it."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text.encode(errors="replace").decode())
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ class Row:
 
     @classmethod
     def of(cls, problem: Problem, result: Result) -> Self:
-        """From a job's result."""
+        """From a job's result. What solvers and nodes say becomes one line, without control characters."""
         return cls(
             problem=problem.name,
             verdict=str(result.verdict),
@@ -67,13 +73,13 @@ class Row:
             cpu=round(result.cpu_seconds, 3),
             memory=result.peak_memory_mib,
             timeout=result.timeout_seconds,
-            model=result.model,
-            node=result.node,
+            model=plain(result.model),
+            node=plain(result.node),
             attempt=result.attempt,
             job=result.job_id,
             location=problem.location,
-            files=result.files,
-            reason=result.reason[:1000],
+            files=plain(result.files),
+            reason=plain(result.reason)[:1000],
         )
 
 
@@ -135,7 +141,7 @@ def read(directory: Path) -> Finished:
     if not path.is_file():
         raise UsageError(f"{directory} holds no {RESULTS}.", _NO_RUN)
     settings = read_settings(directory)
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
         table = csv.DictReader(file)
         lacking = {"problem", "verdict", "wall", "timeout"} - set(table.fieldnames or ())
         if lacking:
@@ -152,7 +158,7 @@ def read(directory: Path) -> Finished:
 def read_settings(directory: Path) -> Settings | None:
     """What was asked for in a run; None where the directory doesn't say."""
     try:
-        values = json.loads((directory / RUN).read_text())
+        values = json.loads((directory / RUN).read_text(encoding="utf-8"))
         known = {column.name: values[column.name] for column in fields(Settings) if column.name in values}
         return replace(Settings(**known), solver_options=tuple(known.get("solver_options", ())))
     except FileNotFoundError:

@@ -79,6 +79,15 @@ class TestCollecting:
         words = ("s3://some-bucket/x.cnf", "s3://some-bucket/y/x.cnf", write(tmp_path / "d", "some-bucket/x.cnf"))
         assert found(*words) == ["some-bucket/x.cnf (2)", "y/x.cnf", "some-bucket/x.cnf"]
 
+    def test_names_survive_any_table(self, tmp_path: Path) -> None:
+        for name in ("a\rb.cnf", "a\nb.cnf", "a\udcffb.cnf", "é.cnf"):
+            (tmp_path / name).write_bytes(b"p cnf 1 1\n1 0\n")
+        names = found(tmp_path)
+        folder = tmp_path.name
+        assert sorted(names) == sorted(
+            ["a?b.cnf", "é.cnf", f"{folder}/a b.cnf", f"{tmp_path.parent.name}/{folder}/a b.cnf"]
+        )
+
     def test_a_prefix_in_s3_has_what_is_below_it(self, bucket: str) -> None:
         put("suite/a.cnf", "suite/deep/b.cnf.zst", "suite/readme", "suite2/c.cnf", "d.cnf")
         assert found("s3://some-bucket/suite/") == ["a.cnf", "deep/b.cnf.zst"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 import sys
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -12,8 +14,10 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
+from satcomp_infra.jobs import Result, Verdict
 from satcomp_infra.suites import benchexec, plots, records, report
-from satcomp_infra.suites.records import Finished, Row, Settings
+from satcomp_infra.suites.journal import Run
+from satcomp_infra.suites.records import Finished, Problem, Row, Settings
 from satcomp_infra.suites.scores import compare
 
 from .rows import row, run
@@ -154,6 +158,31 @@ def test_results_survive_their_file(tmp_path: Path) -> None:
     )
     records.write_rows(tmp_path / records.RESULTS, rows)
     assert records.read(tmp_path).rows == rows
+
+
+def test_what_a_solver_says_survives_the_file(tmp_path: Path) -> None:
+    result = Result("id", Verdict.ERROR, "", reason="1 %\r2 %\r\ndied\x00\u2028 \udcff", node="a\rb", model="no\r")
+    written = [Row.of(Problem("p", "s3://b/k"), result), Row("q")]
+    assert (written[0].reason, written[0].node, written[0].model) == ("1 % 2 % died  ?", "a b", "no ")
+    records.write_rows(tmp_path / records.RESULTS, written)
+    assert list(records.read(tmp_path).rows) == written
+
+
+def test_a_run_s_files_are_utf_8_wherever_they_are_read(tmp_path: Path) -> None:
+    kept = Run(tmp_path, Settings("é", "id"), [Problem("日本.cnf", "s3://b/k")])
+    kept.store()
+    kept.write_results()
+    (tmp_path / records.RUN).write_text('{"name": "é", "id": "id"}', encoding="utf-8")
+    code = """if True:
+        import sys, pathlib
+        from satcomp_infra.suites import journal, records
+        path = pathlib.Path(sys.argv[1])
+        names = records.read(path).rows[0].problem, journal.Run.open(path).problems[0].name
+        assert {ascii(name) for name in names} == {sys.argv[2]}
+        assert records.read_settings(path).name == chr(233)
+    """
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", code, tmp_path, ascii("日本.cnf")], env={**os.environ, **plain}, check=True)
 
 
 @pytest.mark.parametrize(
