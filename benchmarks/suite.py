@@ -5,7 +5,8 @@ cloud, whose single process answers all calls and is what limits most of this: A
 
 Sending: the jobs of a suite as run_benchmarks sends them, against one call for each job and against one command for
 each, both measured on a sample. Collecting: all results are there, stored and announced, and run_benchmarks follows a
-run of which it knows the ids alone; its calls, and its memory at the peak. Then the report of all of them.
+run of which it knows the ids alone; its calls, and its memory at the peak. Then the report of all of them. All of it
+also with a tenth of the jobs: what memory the other nine tenths take.
 
 Leaders: the same suite of short jobs on one leader and on several, real node processes. Solvers that compute share this
 machine's cores, so that more leaders than cores gain nothing. Solvers that sleep need none: what they show is what the
@@ -23,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +34,7 @@ from satcomp_infra.local import cloud
 from satcomp_infra.local.cloud import LocalCloud
 from satcomp_infra.local.settings import ACCOUNT, SAMPLE_SOLVER
 from satcomp_infra.local.walkthrough import register_images
+from satcomp_infra.progress import count
 from satcomp_infra.project import Project
 from satcomp_infra.suites.formulas import factoring
 
@@ -40,6 +43,10 @@ PROJECT = "suite"
 JOBS = 10_000
 _SAMPLE_CALLS, _SAMPLE_COMMANDS = 300, 5
 _SMALL_OBJECT_THREADS = 16
+_SMALLER = 10
+"""So many times fewer jobs are what memory is compared with."""
+_FEW_LEADERS, _LEAST_TIMES = 8, 6
+"""So many leaders have to be so many times as fast as one."""
 _DELAYS = {"stack_delay": 0.1, "boot_delay": 0.1, "shutdown_delay": 0.1}
 
 
@@ -50,7 +57,6 @@ class Measured:
     seconds: float
     cpu: float
     peak: float
-    printed: str
     calls: Counter[str]
 
 
@@ -58,23 +64,27 @@ def run(local: LocalCloud, *words: object) -> Measured:
     """Run a command as a process of its own, and measure it."""
     local.forget_calls()
     started = time.monotonic()
-    with tempfile.TemporaryFile() as output:
-        command = subprocess.Popen(
-            [sys.executable, ROOT / str(words[0]), *map(str, words[1:])],
+    with tempfile.TemporaryDirectory() as directory:
+        used = Path(directory) / "used"
+        command = subprocess.run(
+            measured(used, words),
             env={**os.environ, **local.environment()},
             stdin=subprocess.DEVNULL,
-            stdout=output,
+            stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
         )
-        _, status, usage = os.wait4(command.pid, 0)
-        command.returncode = os.waitstatus_to_exitcode(status)
-        output.seek(0)
-        printed = output.read().decode()
-    if command.returncode:
-        sys.exit(f"{' '.join(map(str, words))} failed:\n{printed}")
-    seconds = time.monotonic() - started
-    peak = usage.ru_maxrss / 1024
-    return Measured(seconds, usage.ru_utime + usage.ru_stime, peak, printed, Counter(local.calls()))
+        if command.returncode:
+            sys.exit(f"{' '.join(map(str, words))} failed:\n{command.stdout}")
+        usage = json.loads(used.read_text())
+    return Measured(time.monotonic() - started, usage["cpu"], usage["peak"], Counter(local.calls()))
+
+
+def measured(used: Path, words: Sequence[object]) -> list[str]:
+    """What to run instead of a command of the project, so that what it uses is written into a file."""
+    script = ROOT / "tools" / "used.py"
+    return [sys.executable, "-S", *map(str, (script, used, sys.executable, ROOT / str(words[0]), *words[1:]))]
 
 
 def create(local: LocalCloud) -> None:
@@ -102,11 +112,11 @@ def small_suite(directory: Path, number: int) -> Path:
     return directory
 
 
-def send(local: LocalCloud, suite: Path, output: Path) -> float:
-    """Let run_benchmarks send all jobs, and end it then. Returns the seconds of sending, as it says."""
-    started = time.monotonic()
+def send(local: LocalCloud, suite: Path, output: Path) -> tuple[float, float]:
+    """Let run_benchmarks send all jobs, and end it then. Returns seconds, as it says, and MiB at the peak."""
+    started, used = time.monotonic(), output.with_name("used")
     command = subprocess.Popen(
-        [sys.executable, ROOT / "run_benchmarks", suite, "--timeout", "60", "--yes", "--output", output],
+        measured(used, ("run_benchmarks", suite, "--timeout", 60, "--yes", "--output", output)),
         env={**os.environ, **local.environment()},
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -116,16 +126,16 @@ def send(local: LocalCloud, suite: Path, output: Path) -> float:
     seconds = 0.0
     for line in command.stderr:
         if line.startswith("Uploaded"):
-            print(f"  uploaded in {time.monotonic() - started:.1f} s: {line.strip()}")
+            print(f"  uploaded     {time.monotonic() - started:.1f} s: {line.strip()}")
         if found := re.match(r"Sent \d+ jobs in (?:(\d+) min)? ?(?:([\d.]+) s)?", line):
             seconds = int(found[1] or 0) * 60 + float(found[2] or 0)
             break
     command.terminate()
-    command.wait()
     command.stderr.close()
+    command.wait()
     if not seconds:
         sys.exit("run_benchmarks sent nothing")
-    return seconds
+    return seconds, json.loads(used.read_text())["peak"]
 
 
 def one_by_one(local: LocalCloud, number: int) -> float:
@@ -173,19 +183,21 @@ def answer(local: LocalCloud, output: Path) -> int:
     return len(results)
 
 
-def at_scale(directory: Path, number: int) -> None:
-    """Send, collect and report so many jobs."""
+def at_scale(directory: Path, number: int) -> dict[str, float]:
+    """Send, collect and report so many jobs. Returns the memory that each took at the peak, in MiB."""
     print(f"{number} jobs on the local cloud:")
+    directory.mkdir()
     with cloud.start(simulate_nodes=True, **_DELAYS) as local:
         create(local)
         suite, output = small_suite(directory / "suite", number), directory / "run"
-        seconds = send(local, suite, output)
+        seconds, peak = send(local, suite, output)
+        print(f"  sent         {seconds:.1f} s, {seconds / number * 1000:.2f} ms each, {peak:.0f} MiB")
         calls, commands = one_by_one(local, _SAMPLE_CALLS), by_commands(local, _SAMPLE_COMMANDS)
-        print(
-            f"  sent in {seconds:.1f} s, {seconds / number * 1000:.2f} ms each; one call for each takes "
-            f"{calls * 1000:.1f} ms ({calls * number / seconds:.0f} times as long), one command {commands:.2f} s "
-            f"({commands * number / seconds:.0f} times as long; measured on {_SAMPLE_CALLS} and {_SAMPLE_COMMANDS})"
-        )
+        for what, each, sample in (("call", calls, _SAMPLE_CALLS), ("process", commands, _SAMPLE_COMMANDS)):
+            times = each * number / seconds
+            print(
+                f"               a {what} for each: {each * 1000:.1f} ms, {times:.0f} times as long (by {sample} jobs)"
+            )
         local.client("sqs").purge_queue(QueueUrl=job_queue(local))
         answer(local, output)
         followed = run(local, "run_benchmarks", "--resume", output)
@@ -194,18 +206,18 @@ def at_scale(directory: Path, number: int) -> None:
         if found != number:
             sys.exit(f"{found} of {number} results were collected")
         fetched = followed.calls.pop("s3.GetObject", 0)
-        others = ", ".join(f"{count} {name}" for name, count in followed.calls.most_common(5))
+        others = ", ".join(f"{times} {name}" for name, times in followed.calls.most_common(3))
         print(
-            f"  collected and reported in {followed.seconds:.1f} s ({followed.cpu:.1f} s of CPU time), "
-            f"{followed.peak:.0f} MiB at the peak: {fetched} results fetched, and {followed.calls.total()} other calls "
-            f"({others})"
+            f"  collected    {followed.seconds:.1f} s ({followed.cpu:.1f} s of CPU time), {followed.peak:.0f} MiB, "
+            f"report included\n"
+            f"               {fetched} results fetched, {followed.calls.total()} other calls ({others})"
         )
         reported = run(local, "run_benchmarks", "--report", output, output, "--output", directory / "report")
         size = (directory / "report" / "report.html").stat().st_size
         print(
-            f"  report of two such runs in {reported.seconds:.1f} s, {reported.peak:.0f} MiB at the peak, "
-            f"{size / 1e6:.1f} MB"
+            f"  compared     {reported.seconds:.1f} s for two such runs, {reported.peak:.0f} MiB, {size / 1e6:.1f} MB"
         )
+    return {"sent": peak, "collected": followed.peak, "compared": reported.peak}
 
 
 def solver(directory: Path, sleep: float) -> Path:
@@ -244,35 +256,43 @@ def with_leaders(directory: Path, suite: Path, solver_dir: Path, leaders: int) -
 
 def leaders(directory: Path) -> None:
     """One leader against several, with solvers that sleep and with one that computes."""
-    cores = os.cpu_count()
-    print(f"\nLeaders that share a suite, on this machine with {cores} cores:")
+    print(f"\nLeaders that share a suite, on this machine with {count(os.cpu_count() or 1, 'core')}:")
     print("solver              jobs  leaders   seconds  times as fast as one")
-    for name, sleep, number, several in (("sleeps 2 s", 2.0, 48, 8), ("sleeps 20 s", 20.0, 128, 64)):
+
+    def show(name: str, number: int, several: int, seconds: float, note: str) -> None:
+        print(f"{name:<18}{number:>6}{several:>9}{seconds:>10.1f}{note}")
+
+    for name, sleep, number, several in (("sleeps 2 s", 2.0, 48, _FEW_LEADERS), ("sleeps 20 s", 20.0, 128, 64)):
         suite = small_suite(directory / f"suite-{number}", number)
         slept = solver(directory / f"sleep-{sleep:g}", sleep)
         sample = 3 if sleep > 10 else number  # of the long ones, one leader gets a sample
         few = small_suite(directory / f"sample-{number}", sample)
         alone = with_leaders(directory, few, slept, 1) / sample * number
-        note = f"   (by {sample} jobs)" if sample < number else ""
-        print(f"{name:<18}{number:>6}{1:>9}{alone:>10.1f}{note}")
+        show(name, number, 1, alone, f"   (by {sample} jobs)" if sample < number else "")
         together = with_leaders(directory, suite, slept, several)
-        print(f"{name:<18}{number:>6}{several:>9}{together:>10.1f}{alone / together:>10.1f}")
+        goal = f"   (of at least {_LEAST_TIMES})" if several == _FEW_LEADERS else f"   (of at most {several})"
+        show(name, number, several, together, f"{alone / together:>10.1f}{goal}")
     suite = directory / "suite-kissat"
     suite.mkdir()
     for place in range(16):
         (suite / f"{place}.cnf").write_text(f"c {place}\n{factoring(100000007).dimacs()}")
     alone = with_leaders(directory, suite, SAMPLE_SOLVER, 1)
-    print(f"{'computes (Kissat)':<18}{16:>6}{1:>9}{alone:>10.1f}")
-    together = with_leaders(directory, suite, SAMPLE_SOLVER, 8)
-    print(f"{'computes (Kissat)':<18}{16:>6}{8:>9}{together:>10.1f}{alone / together:>10.1f}")
+    show("computes (Kissat)", 16, 1, alone, "")
+    together = with_leaders(directory, suite, SAMPLE_SOLVER, _FEW_LEADERS)
+    cores = f"   (of at most {os.cpu_count()}: the cores)"
+    show("computes (Kissat)", 16, _FEW_LEADERS, together, f"{alone / together:>10.1f}{cores}")
 
 
 def main() -> None:
     """Measure it all."""
     number = int(sys.argv[1]) if sys.argv[1:] else JOBS
-    with tempfile.TemporaryDirectory() as directory:
-        at_scale(Path(directory), number)
-        leaders(Path(directory))
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        few = at_scale(directory / "few", max(number // _SMALLER, 1))
+        many = at_scale(directory / "many", number)
+        grown = ", ".join(f"{what} {many[what] / few[what]:.1f}" for what in many)
+        print(f"memory for {_SMALLER} times the jobs: {grown} times as much")
+        leaders(directory)
 
 
 if __name__ == "__main__":
