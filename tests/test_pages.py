@@ -190,6 +190,7 @@ class TestARun:
         finished = records.read(written)
         both = [finished, replace(finished, name="again", rows=(finished.rows[0],))]
         report.write(both, written / "both")
+        Run.open(written).spend(0.25)  # moto's machines cost nothing
         benchexec.write(both, written / "both")
         files = {re.sub(r"^(run|again)(?=[.]results)", "NAME", f.name) for f in written.rglob("*") if f.is_file()}
         assert set(named(Row({"": row.cells["file"]}) for row in table(RESULTS, _RUN))) == files
@@ -197,6 +198,7 @@ class TestARun:
         check(table(RESULTS, "### run.json"), json.loads((written / "run.json").read_text()))
         journal = [json.loads(line) for line in (written / "jobs.jsonl").read_text().splitlines()]
         check(table(RESULTS, "### jobs.jsonl"), *journal, opaque=["sent"])
+        check(table(RESULTS, "### costs.jsonl"), json.loads((written / "costs.jsonl").read_text()))
         rows = table(RESULTS, "### results.csv and results.jsonl")
         check(rows, *(json.loads(line) for line in (written / "results.jsonl").read_text().splitlines()))
         assert header(written / "results.csv") == named(rows)
