@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import wait
 from typing import TYPE_CHECKING, Self
 
 from .aws import AwsError, error_code, in_words
-from .background import background
 from .log import JobLog
 from .settings import Timing
 from .stop import Stop, Stopped
@@ -34,6 +32,10 @@ class Lease:
 
     One of `delete` and `give_back` ends it: the message is gone, or offered again. If it is lost before, `stop` is set,
     with LeaseLost as its reason, and neither of them does anything.
+
+    It needs two threads, which are there before the solver runs: a solver that starts processes up to the container's
+    limit leaves no room for any more. Who waits for an answer of SQS's that doesn't come would not see that the time is
+    over, so one extends, and the other one looks at the clock.
     """
 
     def __init__(
@@ -51,10 +53,14 @@ class Lease:
         self._losing = threading.Lock()
         self._lost = False
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+        self._threads = [
+            threading.Thread(target=work, name=f"lease, {work.__name__}", daemon=True)
+            for work in (self._keep, self._watch)
+        ]
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -86,12 +92,14 @@ class Lease:
                 self._change(int(after_seconds))
 
     def _keep(self) -> None:
-        while not self._ended.wait(min(self._timing.extension, self._left())):
-            # In a thread of its own: who waits for an answer that doesn't come would not see that the time is over.
-            extension = background(self._extend)
-            wait([extension], timeout=self._left())
-            if self._ended.is_set():
-                return
+        while not self._ended.wait(self._timing.extension) and not self._lost:
+            try:
+                self._extend()
+            except Exception:  # noqa: BLE001 - logged; nobody would see this thread's end
+                self._log.exception("the message's visibility is as it was: this should not have happened")
+
+    def _watch(self) -> None:
+        while not self._ended.wait(self._left()):
             try:
                 self.check()
             except LeaseLost:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from botocore.session import get_session
@@ -210,6 +212,16 @@ def test_a_message_that_can_not_be_extended_in_time_is_lost(cloud: Cloud, caplog
         (line,) = caplog.messages
         assert line.endswith("the message is lost and another leader may have it: it could not be extended for 1 s")
     silent.close()
+
+
+def test_a_message_is_extended_where_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A solver has started as many processes as there can be."""
+    extended, sqs, stop = [], SimpleNamespace(), Stop()
+    sqs.change_message_visibility = lambda **request: extended.append(request)
+    with Lease(sqs, "queue", "receipt", JobLog("id"), Timing(extension=0.01), stop):  # type: ignore[arg-type]
+        monkeypatch.setattr(threading.Thread, "start", lambda _: 1 / 0)
+        eventually(lambda: len(extended) > 2 or stop.is_set(), "three extensions")
+    assert not stop.is_set()
 
 
 @pytest.mark.slow

@@ -1,8 +1,7 @@
-"""A node whose memory runs out."""
+"""A node whose memory or processes run out."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,33 +11,27 @@ import pytest
 from satcomp_infra.jobs import Job, Verdict
 
 from .cloud import Cloud
+from .control_groups import limited
 from .nodes import Metadata, Node
-from .waiting import eventually
 
 PYTHON = f"#!{sys.executable}\nimport os, sys\n"
+FILLS_THE_TABLE = f"""{PYTHON}
+import time
+while True:
+    try:
+        if os.fork() == 0:
+            time.sleep(60)
+    except OSError:
+        time.sleep(0.01)
+"""
 GREEDY = "data = b'x' * 400_000_000"
-VERSION_1 = Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 @pytest.fixture
 def small_group() -> Iterator[Path]:
-    """A control group with 200 MiB of memory, of either version; whoever may not make one skips the test."""
-    limit = VERSION_1 if VERSION_1.exists() else Path("/sys/fs/cgroup/memory.max")
-    group = limit.parent / f"satcomp-test-{os.getpid()}"
-    if not (limit.parent / "cgroup.procs").exists():
-        pytest.skip("there are no control groups that limit memory")
-    try:
-        group.mkdir()
-    except OSError as error:
-        pytest.skip(f"no control group can be made here: {error}")
-    try:
-        if not (group / limit.name).exists():
-            pytest.skip("control groups don't limit memory here")
-        (group / limit.name).write_text(str(200 * 2**20))
+    """200 MiB of memory."""
+    with limited("memory", ("memory.limit_in_bytes", "memory.max"), 200 * 2**20) as group:
         yield group
-    finally:
-        eventually(lambda: not (group / "cgroup.procs").read_text(), "the end of all in the control group")
-        group.rmdir()
 
 
 @pytest.fixture
@@ -62,3 +55,22 @@ def test_a_solver_that_takes_too_much_is_an_error_that_says_so(leader: Node, clo
     result = cloud.result(cloud.send(Job(problem)))
     assert (result.verdict, result.reason) == (Verdict.SAT, "")
     assert leader.log.count("ready, at") == 1  # and the leader is the same
+
+
+@pytest.mark.slow
+def test_a_solver_that_starts_all_processes_that_there_can_be_does_not_cost_the_job(
+    make_node: Callable[..., Node], metadata: Metadata, cloud: Cloud
+) -> None:
+    """There is no room for another process or thread, and the message is extended all the same."""
+    with limited("pids", ("pids.max", "pids.max"), 80) as group:
+        leader = make_node("leader", visibility=2, extension=0.4, kill_grace=0.5)
+        leader.program("solver", FILLS_THE_TABLE)
+        leader.start(metadata)
+        leader.await_log("ready, at")
+        (group / "cgroup.procs").write_text(str(leader.pid))
+        result = cloud.result(cloud.send(Job(cloud.upload("a.cnf"), timeout_seconds=4)), within=20)
+        refused = (group / "pids.events").read_text()
+        leader.end()
+    assert (result.verdict, result.attempt) == (Verdict.TIMEOUT, 1)
+    assert refused != "max 0\n"
+    assert "the message is lost" not in leader.log
