@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import wait
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ..jobs import Job, JobFormatError, Result, Verdict
+from .aws import AwsError, in_words, is_outage
 from .background import background
 from .checking import ModelCheck
 from .context import Context
@@ -30,7 +33,10 @@ from .verdict import Judgement, judge
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+T = TypeVar("T")
+
 _DOWNLOAD_END_SECONDS = 0.5
+_AGAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -96,16 +102,37 @@ class Attempt:
 
     def _store_and_announce(self, result: Result) -> Result:
         """Store the result with its run's files and tell of it, the workers meanwhile; return the job's result."""
-        results, directory = self._shop.results, self._directory.path
-        earlier = results.find(result.job_id)
+        results, directory, job_id = self._shop.results, self._directory.path, result.job_id
+        earlier = self._insist(partial(results.find, job_id))
         if not earlier:
-            results.store_files(result.job_id, Outputs.read(directory).files(), self._log)
+            files = Outputs.read(directory).files()
+            self._insist(partial(results.store_files, job_id, files, self._log))
         # From here on, what a worker's cleanup may do to the job's directory does no harm.
         releasing = background(self._release_crew)
-        result = earlier or results.store(result)
-        results.announce(result, directory)
+        result = earlier or self._insist(partial(results.store, result))
+        self._insist(partial(results.announce, result, directory))
         releasing.result()
         return result
+
+    def _insist(self, call: Callable[[], T]) -> T:
+        """Repeat the call while AWS is out of order, for as long as the job is this leader's: its run is done.
+
+        Raises LeaseLost, AWS's other errors, and Stopped: once the node is asked to stop, the call under way is the
+        last one.
+        """
+        failing = False
+        while True:
+            try:
+                return call()
+            except AwsError as error:
+                if not is_outage(error):
+                    raise
+                if not failing:
+                    self._log.warning("waits for AWS, to store its result: %s", in_words(error))
+                failing = True
+            self._stop.wait(_AGAIN_SECONDS)
+            self._stop.check()
+            self._lease.check()
 
     def clear(self) -> None:
         """Remove the job's files."""

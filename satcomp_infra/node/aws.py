@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 AwsError = (BotoCoreError, ClientError)
 """What a call can raise: AWS refused or failed, or couldn't be reached, after all attempts."""
 
-# Eight attempts wait about half a minute together: longer than throttling lasts, shorter than a job's visibility.
+# Eight attempts wait about half a minute together where AWS throttles, but only three seconds (DynamoDB: half as long)
+# where it fails or can't be reached: so are botocore's pauses. Who has more to lose tries again.
 _PATIENT = Config(
     retries={"mode": "standard", "total_max_attempts": 8},
     connect_timeout=3,

@@ -105,7 +105,7 @@ class Problem:
 class Case:
     """A job, and what goes wrong with it: `kind` and `step` name that; no `faults` where it concerns all jobs.
 
-    `attempt` is the first that can have a result.
+    `attempt` is the first that can have a result, `latest` the last one that may: what is over soon costs no run.
     """
 
     kind: str
@@ -114,6 +114,7 @@ class Case:
     faults: tuple[StepFault, ...] = ()
     workers: int = 0
     attempt: int = 1
+    latest: int = 99
 
 
 NOTICED_SECONDS = 10.0
@@ -132,8 +133,12 @@ STEPS = {
     "deleted": StepFault("sqs.DeleteMessage", When.AFTER),
 }
 """The steps of a job, each by a call that is made then. A message is extended while its solver runs."""
+STORING = ("store files", "store result", "announce")
+"""With a run's outcome, which is not given away."""
 SOLVING = StepFault("s3.GetObject", target="*/solving")
 """The solver's own call: the extension may also be one while the job waits for its workers."""
+LASTING_ERROR = "lasting server error"
+"""A call fails more often than botocore tries it."""
 CREW_STEPS = {
     "wait for workers": StepFault("dynamodb.Scan"),
     "end the job": StepFault("dynamodb.PutItem", target="TaskEndNotification"),
@@ -155,6 +160,7 @@ def kinds(visibility: float) -> dict[str, tuple[StepFault, ...]]:
         "call hangs": (StepFault("", action=Action.HANG, seconds=long),),
         "throttled": (StepFault("", action=Action.FAIL, times=2),),
         "server error": (StepFault("", action=Action.FAIL, times=2, failure=Failure.INTERNAL_ERROR),),
+        LASTING_ERROR: (StepFault("", action=Action.FAIL, times=12, failure=Failure.INTERNAL_ERROR),),
         "delivered again": (again,),
         # The call is done when another leader has done the job.
         "overtaken": (again, StepFault("", action=Action.HANG, seconds=1.5)),
@@ -181,6 +187,8 @@ def table(visibility: float, workers: int = 0, runs: int = 1, first: int = 3) ->
             for kind, faults in all_kinds.items():
                 if faults[0].action is Action.FAIL and place.when is not When.BEFORE:
                     continue
+                if kind == LASTING_ERROR and step not in STORING:
+                    continue
                 at, seconds, does = place, 0.05, Does.SOLVE
                 if step == "solve" and faults[0].victim:  # until a dead worker must have been noticed
                     at, seconds, does = SOLVING, NOTICED_SECONDS + 1, Does.TELL
@@ -190,7 +198,8 @@ def table(visibility: float, workers: int = 0, runs: int = 1, first: int = 3) ->
                 number += 1
                 job = f"*/{problem.key}*"
                 met = (replace(f, call=at.call, when=at.when, target=at.target, job=job) for f in faults)
-                yield Case(kind, step, problem, tuple(met), workers)
+                over_soon = faults[0].action is Action.FAIL
+                yield Case(kind, step, problem, tuple(met), workers, latest=1 if over_soon else Case.latest)
 
 
 def again_and_again(first: int, workers: int = 0) -> list[Case]:

@@ -192,8 +192,8 @@ class Harness:
             return str(error)
         if result.verdict != case.problem.verdict:
             return f"{result.verdict} instead of {case.problem.verdict}: {result.reason}"
-        if result.attempt < case.attempt:
-            return f"it is of attempt {result.attempt} already"
+        if not case.attempt <= result.attempt <= case.latest:
+            return f"it is of attempt {result.attempt}"
         if said != ([] if poison else [f"c number {case.problem.number}"]):
             return f"the output {said} is another's, not that of {case.problem.number}"
         if not announced:

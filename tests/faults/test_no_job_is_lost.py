@@ -28,6 +28,7 @@ SAMPLE = {
     ("call hangs", "delete"),
     ("throttled", "store result"),
     ("server error", "announce"),
+    ("lasting server error", "store files"),
     ("delivered again", "deleted"),
     ("overtaken", "store result"),
     ("overtaken", "delete"),
