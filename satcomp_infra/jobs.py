@@ -169,7 +169,9 @@ class Result:
     for one), what happened, in words. `model` is of the model where the solver has answered SAT: `right` (it satisfies
     the formula), `wrong` (the verdict is ERROR, and `reason` says why), `missing` (none was printed) or `not checked`,
     and behind a colon what more there is to say; it is empty for other answers. `node` is the leader's address,
-    `workers` those of its workers. `files` is the S3 prefix that holds the run's files.
+    `workers` those of its workers. `files` is the S3 prefix that holds the run's files, and
+    no other run's: result.json's own, unless another run had begun to store its files there. It is empty where there
+    are none, as for leaders of earlier years.
     """
 
     job_id: str
@@ -193,6 +195,10 @@ class Result:
     """solver_out.json as the solver wrote it; empty where it wrote none."""
     model: str = ""
     tag: str = ""
+
+    def file(self, name: str) -> S3Uri | None:
+        """Where the run's file of this name is, if it is stored; None where the result has no files."""
+        return S3Uri.parse(f"{self.files}{name}") if self.files else None
 
     def to_json(self) -> str:
         """The text of result.json."""

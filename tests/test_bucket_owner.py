@@ -137,7 +137,7 @@ class TestNodes:
         results = Results(clients.s3, clients.sqs, NAMES.bucket, "")
         (tmp_path / "stdout").write_text("secret")
         with pytest.raises(clients.s3.exceptions.ClientError, match=REFUSAL):
-            results.store_files("1", {"stdout": tmp_path / "stdout"}, JobLog("1"))
+            results.store_files("1", "1.0", {"stdout": tmp_path / "stdout"}, JobLog("1"))
         with pytest.raises(clients.s3.exceptions.ClientError, match=REFUSAL):
             results.store(Result("1", Verdict.SAT, "s3://b/k"))
         with pytest.raises(clients.s3.exceptions.ClientError, match=REFUSAL):

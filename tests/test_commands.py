@@ -278,13 +278,14 @@ class TestAwait:
             def write(self, text: str) -> int:
                 if text.startswith("Job ") and not acted:
                     acted.append(text.split()[1])
-                    result = Result(job_id=acted[0], problem="s3://x/y", **fields)  # type: ignore[arg-type]
+                    files = f"s3://{NAMES.bucket}/results/{acted[0]}/runs/2.0123abcd/"
+                    result = Result(job_id=acted[0], problem="s3://x/y", **{"files": files, **fields})  # type: ignore[arg-type]
                     if "store" in act:
                         s3.put_object(Bucket=NAMES.bucket, Key=result_key(acted[0]), Body=result.to_json().encode())
                     if "print" in act:
                         gap = "[7 bytes left out here]\n" if "shorten" in act else ""
                         printed = f"c not this\ns SATISFIABLE\nv 1 -2\nvery\n{gap}v 3 0\n".encode()
-                        s3.put_object(Bucket=NAMES.bucket, Key=f"results/{acted[0]}/stdout", Body=printed)
+                        s3.put_object(Bucket=NAMES.bucket, Key=f"{files.split('/', 3)[3]}stdout", Body=printed)
                     if "take" in act:
                         job_queue = sqs.get_queue_url(QueueName=NAMES.job_queue)["QueueUrl"]
                         (job,) = sqs.receive_message(QueueUrl=job_queue)["Messages"]

@@ -11,7 +11,7 @@ from ..command_line import Example
 from ..errors import Exit, UsageError
 from ..finding import find
 from ..fleet import Cluster
-from ..jobs import DEFAULT_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS, Job, S3Uri, Verdict, result_key, result_prefix
+from ..jobs import DEFAULT_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS, Job, S3Uri, Verdict
 from ..units import count
 from .instances import MAX_NODES, check_workers
 from .job_options import ParserWithArgs, add_model_check, add_solver
@@ -125,14 +125,15 @@ def run(args: argparse.Namespace, console: Console) -> Exit:
         result = job_queue.await_result(aws, infrastructure, sent, wait)
     code = _show(result, console)
     if args.show_model and result.verdict is Verdict.SAT:
-        _show_model(aws, infrastructure, job_id, console)
+        _show_model(aws, result, console)
     return code
 
 
-def _show_model(aws: Aws, infrastructure: Infrastructure, job_id: str, console: Console) -> None:
+def _show_model(aws: Aws, result: Result, console: Console) -> None:
     """Print the `v` lines of the solver's output, a line at a time: models can be large."""
     found = False
-    for line in storage.lines(aws, S3Uri(infrastructure.bucket, f"{result_prefix(job_id)}stdout")):
+    stdout = result.file("stdout")
+    for line in storage.lines(aws, stdout) if stdout else ():
         if line[:1] == b"v" and line[1:2] in (b"", b" ", b"\t"):
             console.verbatim(line.decode(errors="replace").rstrip())
             found = True

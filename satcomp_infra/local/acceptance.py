@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .. import solver_images
 from ..engine import Engine
 from ..errors import SatcompError
-from ..jobs import Result, Verdict, result_key, result_prefix
+from ..jobs import Result, Verdict, result_key
 from ..project import NODE_MANIFEST_TABLE, TEST_PROBLEM
 from .remains import PATIENCE, Look
 from .walkthrough import Problem, StepFailedError
@@ -147,9 +147,11 @@ class Acceptance:
         return shown, ""
 
     def _output(self, result: Result) -> str:
+        stdout = result.file("stdout")
+        if stdout is None:
+            return ""
         s3 = self._local.client("s3")
-        key = f"{result_prefix(result.job_id)}stdout"
-        text: str = s3.get_object(Bucket=self._bucket, Key=key)["Body"].read().decode(errors="replace")
+        text: str = s3.get_object(Bucket=stdout.bucket, Key=stdout.key)["Body"].read().decode(errors="replace")
         return text
 
     def _start_fault(self, look: Look) -> str:

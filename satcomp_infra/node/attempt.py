@@ -102,14 +102,12 @@ class Attempt:
 
     def _store_and_announce(self, result: Result) -> Result:
         """Store the result with its run's files and tell of it, the workers meanwhile; return the job's result."""
-        results, directory, job_id = self._shop.results, self._directory.path, result.job_id
-        earlier = self._insist(partial(results.find, job_id))
-        if not earlier:
-            files = Outputs.read(directory).files()
-            self._insist(partial(results.store_files, job_id, files, self._log))
+        results, directory = self._shop.results, self._directory.path
+        run, files = f"{result.attempt}{directory.suffix}", Outputs.read(directory).files()
+        location = self._insist(partial(results.store_files, result.job_id, run, files, self._log))
         # From here on, what a worker's cleanup may do to the job's directory does no harm.
         releasing = background(self._release_crew)
-        result = earlier or self._insist(partial(results.store, result))
+        result = self._insist(partial(results.store, replace(result, files=location)))
         self._insist(partial(results.announce, result, directory))
         releasing.result()
         return result
@@ -225,7 +223,6 @@ class Attempt:
             node=self._context.identity.address,
             instance=self._context.identity.instance,
             workers=self._crew.addresses if self._crew else (),
-            files=self._shop.results.location(self._message.job_id),
             solver_output=judgement.solver_output,
             model=judgement.model,
             tag=job.tag if job else "",

@@ -15,6 +15,7 @@ mkdir "$1/running" || exit 7
 formula=$(sed -n 's/.*"formula_file": "\\(.*\\)",.*/\\1/p' "$1/input.json")
 read -r _ number seconds does < "$formula"
 echo "c number $number"
+echo "c at $SATCOMP_NODE_IP"
 [ "$does" = kills ] && kill -KILL $PPID
 if [ "$does" = tells ]; then
   address=${AWS_ENDPOINT_URL#http://}
@@ -47,7 +48,7 @@ case $answer in
 esac
 exit $answer
 """
-"""The number comes back with the answer: so it is seen which formula was solved.
+"""The number comes back with the answer, and the node: so it is seen which formula was solved, and whose output it is.
 
 Where the formula says so, the solver makes a call to AWS in its node's name, at which a fault can happen to the node;
 or it kills its leader.

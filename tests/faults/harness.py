@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from satcomp_infra.jobs import Job, Result, S3Uri, Verdict
+from satcomp_infra.jobs import Job, Result, S3Uri, Verdict, result_key
 from satcomp_infra.local import killing
 from satcomp_infra.local.faults import Action, CallFault, Failure
 from satcomp_infra.local.history import Event
@@ -185,25 +185,26 @@ class Harness:
     def _wrong(self, job_id: str, case: Case, announced: list[Any]) -> str:
         """What is wrong with a job's result; empty if nothing is."""
         try:
-            result = Result.from_json(self._stored(job_id, "result.json"))
+            result = Result.from_json(self._read(S3Uri(NAMES.bucket, result_key(job_id))))
             poison = case.problem.does is Does.KILL  # of which no run has come to an end
-            said = [] if poison else self._stored(job_id, "stdout").decode().splitlines()[:1]
+            stdout = result.file("stdout")
+            said = [] if poison or not stdout else self._read(stdout).decode().splitlines()[:2]
         except self.s3.exceptions.NoSuchKey as error:
             return str(error)
         if result.verdict != case.problem.verdict:
             return f"{result.verdict} instead of {case.problem.verdict}: {result.reason}"
         if not case.attempt <= result.attempt <= case.latest:
             return f"it is of attempt {result.attempt}"
-        if said != ([] if poison else [f"c number {case.problem.number}"]):
-            return f"the output {said} is another's, not that of {case.problem.number}"
+        if said != ([] if poison else [f"c number {case.problem.number}", f"c at {result.node}"]):
+            return f"the output {said} is another's, not that of {case.problem.number} at {result.node}"
         if not announced:
             return "it is not announced"
         if {message["verdict"] for message in announced} != {result.verdict}:
             return f"it is announced as {announced}"
         return ""
 
-    def _stored(self, job_id: str, name: str) -> bytes:
-        body: bytes = self.s3.get_object(Bucket=NAMES.bucket, Key=f"results/{job_id}/{name}")["Body"].read()
+    def _read(self, uri: S3Uri) -> bytes:
+        body: bytes = self.s3.get_object(Bucket=uri.bucket, Key=uri.key)["Body"].read()
         return body
 
     def _announcements(self) -> dict[str, list[Any]]:
