@@ -12,6 +12,7 @@ from .context import Context
 from .failure import ProgramError
 from .log import LOG
 from .offspring import Offspring
+from .program_output import ProgramOutput
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -49,37 +50,41 @@ class CleanupWatch:
                 return
             self._stop.wait(1.0)
 
-    def start(self) -> None:
-        """Watch, in a thread of its own, until the node is asked to stop."""
-        threading.Thread(target=self._watch, name="cleanup", daemon=True).start()
+    def start(self, output: ProgramOutput) -> None:
+        """Watch, in a thread of its own, until the node is asked to stop. `output` takes what the program prints."""
+        threading.Thread(target=self._watch, args=[output], name="cleanup", daemon=True).start()
 
-    def _watch(self) -> None:
+    def _watch(self, output: ProgramOutput) -> None:
         while not self._stop.wait(_POLL_SECONDS):
             try:
                 ends = self._newest()
                 if ends and any(self.done.get(leader) != end for leader, end in ends.items()):
-                    self._clean_up(ends)
+                    self._clean_up(ends, output)
             except Exception:  # noqa: BLE001 - logged; nobody would see this thread's end
                 LOG.exception("cleaning up failed: this should not have happened")
 
-    def _clean_up(self, ends: dict[str, str]) -> None:
+    def _clean_up(self, ends: dict[str, str], output: ProgramOutput) -> None:
         self.cleaning = True
         self._changed()
         try:
-            self._run()
+            self._run(output)
         finally:
             # Also if it failed: that is the team's to see in the log, and no reason to be out of work for good.
             self.done = ends
             self.cleaning = False
             self._changed()
 
-    def _run(self) -> None:
+    def _run(self, output: ProgramOutput) -> None:
         program, limit = self._context.program("cleanup"), self._context.timing.cleanup
         if not program.exists() or self._stop.is_set():
             return
         try:
             child = self._offspring.start(
-                program, directory=program.parent, environment=self._context.program_environment()
+                program,
+                directory=program.parent,
+                environment=self._context.program_environment(),
+                stdout=output.stdout,
+                stderr=output.stderr,
             )
         except ProgramError as error:
             LOG.error("%s", error)

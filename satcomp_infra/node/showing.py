@@ -1,9 +1,12 @@
-"""Showing what a solver prints in the node's log, line by line as it comes, within bounds."""
+"""Showing what the team's programs print in the node's log, line by line as it comes, within bounds."""
 
 from __future__ import annotations
 
+import math
 import re
 import threading
+import time
+from collections.abc import Callable
 
 from .log import Log
 from .outputs import CONTROL
@@ -13,33 +16,67 @@ MOST_BYTES = 1024 * 1024
 MOST_OF_A_LINE = 2000
 """Bytes. CloudWatch takes 256 KiB, but costs by the byte."""
 MOST_LOOKED_AT = 64 * 1024 * 1024
-"""Bytes of a stream: looking for lines takes as long as receiving them."""
+"""Bytes: looking for lines takes as long as receiving them."""
 _MODEL = re.compile(rb"(?:v[ \t][^\n]*\n)+")
 
 
 class Showing:
-    """The bounds of what is shown of one job's solver, for all that it prints together.
+    """The bounds of what is shown, for all that is printed together: of a job, or in each `period` (seconds).
 
-    The lines of a model (`v ...`), of which there may be millions, are only counted.
+    With `models`, the lines of a model (`v ...`), of which there may be millions, are only counted.
     """
 
-    def __init__(self, log: Log, lines: int = MOST_LINES, size: int = MOST_BYTES) -> None:
+    def __init__(
+        self,
+        log: Log,
+        lines: int = MOST_LINES,
+        size: int = MOST_BYTES,
+        *,
+        period: float = math.inf,
+        models: bool = True,
+        closing: str = "no more of what the solver prints is shown here: it is stored with the result",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`closing` is what is said where something is not shown."""
+        self.models = models
         self._log = log
-        self._lines = lines
-        self._bytes = size
+        self._most = lines, size, MOST_LOOKED_AT
+        self._lines, self._bytes, self._looks = self._most
+        self._period = period
+        self._clock = clock
+        self._until = clock() + period
+        self._closing = closing
         self._model = 0
         self._lock = threading.Lock()
-        self.full = False
-        """Whether nothing more is shown."""
+        self._full = False
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more is shown; until the next period begins, if there is one."""
+        if self._clock() >= self._until:
+            with self._lock:
+                self._until = self._clock() + self._period
+                self._lines, self._bytes, self._looks = self._most
+                self._full = False
+        return self._full
+
+    def look(self, size: int) -> bool:
+        """Whether there is something to be shown in so many bytes that have come; what is too much is not looked at."""
+        if self.full:
+            return False
+        with self._lock:
+            self._looks -= size
+            good = self._looks >= 0
+        if not good:
+            self.close()
+        return good
 
     def line(self, stream: str, line: bytes) -> None:
         """Show a line, unless it is blank. One that is longer than `MOST_OF_A_LINE` is cut."""
         text = CONTROL.sub(" ", line[:MOST_OF_A_LINE].decode(errors="replace")).rstrip()
-        if not text:
+        if not text or self.full:
             return
         with self._lock:
-            if self.full:
-                return
             self._lines -= 1
             self._bytes -= len(line[:MOST_OF_A_LINE])
             fits = self._lines >= 0 and self._bytes >= 0
@@ -52,9 +89,9 @@ class Showing:
     def close(self) -> None:
         """Show nothing more, and say so."""
         with self._lock:
-            closed, self.full = self.full, True
+            closed, self._full = self._full, True
         if not closed:
-            self._log.info("no more of what the solver prints is shown here: it is stored with the result")
+            self._log.info("%s", self._closing)
 
     def count(self, lines: int) -> None:
         """Count lines of a model."""
@@ -74,36 +111,37 @@ class Feed:
     def __init__(self, showing: Showing, stream: str) -> None:
         self._showing = showing
         self._stream = stream
-        self._taken = 0
         self._rest = b""
         """The begin of a line whose end has not come yet, as much of it as is shown."""
+        self._torn = False
+        """Whether a line has begun that is not shown."""
 
     def take(self, piece: bytes) -> None:
         """Take the next piece."""
-        if self._showing.full:
-            return
-        self._taken += len(piece)
-        if self._taken > MOST_LOOKED_AT:
-            self._showing.close()
+        if not self._showing.look(len(piece)):
+            self._skip(piece)
             return
         start = 0
-        if self._rest:
+        if self._torn or self._rest:
             start = piece.find(b"\n") + 1
             if not start:
                 self._keep(piece)
                 return
-            self._line(self._rest + piece[: min(start - 1, MOST_OF_A_LINE + 1)])
+            if self._rest:
+                self._line(self._rest + piece[: min(start - 1, MOST_OF_A_LINE + 1)])
+            self._torn = False
         while not self._showing.full:
-            if model := _MODEL.match(piece, start):
+            if self._showing.models and (model := _MODEL.match(piece, start)):
                 self._showing.count(piece.count(b"\n", start, model.end()))
                 start = model.end()
             end = piece.find(b"\n", start)
             if end < 0:
-                break
+                self._rest = b""
+                self._keep(piece[start : start + MOST_OF_A_LINE + 1])
+                return
             self._line(piece[start : min(end, start + MOST_OF_A_LINE + 1)])
             start = end + 1
-        self._rest = b""
-        self._keep(piece[start : start + MOST_OF_A_LINE + 1])
+        self._skip(piece)
 
     def end(self) -> None:
         """Nothing more comes: the last line may have no end."""
@@ -111,10 +149,14 @@ class Feed:
             self._line(self._rest)
 
     def _keep(self, part: bytes) -> None:
-        self._rest = (self._rest + part)[: MOST_OF_A_LINE + 1]
+        if not self._torn:
+            self._rest = (self._rest + part)[: MOST_OF_A_LINE + 1]
+
+    def _skip(self, piece: bytes) -> None:
+        self._rest, self._torn = b"", not piece.endswith(b"\n")
 
     def _line(self, line: bytes) -> None:
-        if line.startswith((b"v ", b"v\t")):
+        if self._showing.models and line.startswith((b"v ", b"v\t")):
             self._showing.count(1)
         else:
             self._showing.line(self._stream, line)

@@ -21,6 +21,7 @@ from .log import LOG
 from .manifest import FRESH_SECONDS, Heartbeats, NodeStatus, NodeType
 from .memory import OomKills
 from .offspring import Offspring
+from .program_output import ProgramOutput
 from .registration import Registration
 from .stop import Stop
 from .worker_status import WorkerStatus
@@ -50,8 +51,8 @@ class Worker:
     def run(self) -> None:
         """Run the worker program until it ends or the node is asked to stop.
 
-        The program's output goes to the node's own, and so to the role's log group. Raises SatcompError where the
-        program can't be started, or ends.
+        What it prints goes to the node's log, within bounds. Raises SatcompError where the program can't be started, or
+        ends.
         """
         program = self._context.program("worker")
         if not is_program(program):  # said before anything that takes time
@@ -62,17 +63,23 @@ class Worker:
             self._await_leader()
             if self._stop.is_set():
                 return
-            try:
-                child = self._offspring.start(
-                    program, directory=program.parent, environment=self._context.program_environment()
-                )
-            except ProgramError:
-                registration.leave_as_failed()
-                raise
             oom_kills = OomKills()
-            self._follow(child)
-            if not self._stop.is_set():
+            with ProgramOutput() as output:
+                try:
+                    child = self._offspring.start(
+                        program,
+                        directory=program.parent,
+                        environment=self._context.program_environment(),
+                        stdout=output.stdout,
+                        stderr=output.stderr,
+                    )
+                except ProgramError:
+                    registration.leave_as_failed()
+                    raise
+                self._follow(child, output)
+                asked = self._stop.is_set()
                 self._stop.set()  # no more cleaning up
+            if not asked:
                 registration.leave_as_failed()
                 raise SatcompError(f"The worker program {program} {_how_it_ended(child.returncode, oom_kills)}.")
 
@@ -86,11 +93,11 @@ class Worker:
         if not self._stop.wait_with(found, patience) and not self._stop.is_set():
             LOG.warning("no leader after %g s: the worker program starts without", patience)
 
-    def _follow(self, child: Child) -> None:
+    def _follow(self, child: Child, output: ProgramOutput) -> None:
         """Publish the program's status until it ends or the node is asked to stop; nothing of it is left on return."""
         LOG.info("the worker program runs, at %s", self._context.identity.address)
         self._status = WorkerStatus(self._context.program(STATUS_FILE))
-        self._cleanups.start()
+        self._cleanups.start(output)
         ended = False
         try:
             while not ended and not self._stop.is_set():

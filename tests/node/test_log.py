@@ -63,6 +63,26 @@ def test_what_is_too_much_is_not_shown_and_that_is_said_once(shown: Callable[...
     assert shown(*flood) == [NO_MORE]
 
 
+def test_each_period_has_bounds_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    now = 0.0
+    with caplog.at_level("INFO"):
+        bounds = Showing(JobLog("id"), 2, period=60, models=False, closing="enough", clock=lambda: now)
+        out, err = Feed(bounds, "stdout"), Feed(bounds, "stderr")
+        out.take(b"v 1\na\nb\nc\nthis is")
+        err.take(b"nor this\n")
+        now = 59.0
+        out.take(b" not")
+        now = 60.0
+        out.take(b" shown\nd\n")
+        err.take(b"e\nf")
+        now = 120.0
+        err.take(b"g\n")
+        out.take(b"x" * showing.MOST_LOOKED_AT)
+        now = 180.0
+        out.take(b"\nh\n")
+    assert caplog.messages == ["v 1", "a", "enough", "d", "e", "fg", "enough", "h"]
+
+
 def test_a_long_line_is_cut(shown: Callable[..., list[str]]) -> None:
     (whole,) = shown(b"x" * showing.MOST_OF_A_LINE + b"\n")
     assert whole == "x" * showing.MOST_OF_A_LINE

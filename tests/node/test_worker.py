@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from satcomp_infra.node.manifest import NodeStatus
+from satcomp_infra.node.showing import MOST_LINES
 from satcomp_infra.node.worker_status import WorkerStatus
 
 from .cloud import Cloud
@@ -166,6 +167,28 @@ def test_the_end_of_a_job_is_cleaned_up_for_and_that_is_said(worker: Node, cloud
     (worker.competition / "cleanup").unlink()  # nothing to run is nothing to clean up
     cloud.notify("10.0.1.5", "last")
     eventually(lambda: cleaned(cloud) == "last", "the notification is seen")
+
+
+def test_what_the_programs_print_is_in_the_log_within_bounds(worker: Node, cloud: Cloud, metadata: Metadata) -> None:
+    worker.program("worker", f"echo working; echo careful >&2; {GOOD}")
+    worker.program("cleanup", f"seq {2 * MOST_LINES}")
+    worker.start(metadata, SATCOMP_LOG_FORMAT="json")
+    await_status(cloud, "READY")
+    cloud.notify("10.0.1.5", "now")
+    worker.await_log("no more of what is printed is shown for the rest of this minute")
+    worker.signal()
+    assert worker.wait() == 0
+    lines = [json.loads(line) for line in worker.log.splitlines()]
+    shown = [(line["stream"], line["message"]) for line in lines if "stream" in line]
+    assert set(shown[:2]) == {("stdout", "working"), ("stderr", "careful")}
+    assert shown[2:] == [("stdout", str(number)) for number in range(1, MOST_LINES - 1)]
+
+
+def test_the_last_words_of_a_program_that_ends_are_in_the_log(worker: Node, cloud: Cloud, metadata: Metadata) -> None:
+    worker.program("worker", "printf 'no such library' >&2; exit 1")
+    worker.start(metadata)
+    assert worker.wait() == 1
+    assert worker.log.splitlines()[-2].endswith(" worker stderr: no such library")
 
 
 def test_a_cleanup_that_takes_too_long_is_killed(make_node: MakeNode, cloud: Cloud, metadata: Metadata) -> None:
