@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -37,6 +37,7 @@ T = TypeVar("T")
 
 _DOWNLOAD_END_SECONDS = 0.5
 _AGAIN_SECONDS = 1.0
+_RELEASE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -75,14 +76,15 @@ class Attempt:
         self._directory = JobDirectory(settings.shared, message.job_id, timing.abandoned, log)
         self._job: Job | None = None
         self._crew: Crew | None = None
+        self._releasing: Future[None] | None = None
         self._run: Run | None = None
 
     def run(self) -> None:
-        """Do the job. On return its result is stored and announced, and its workers know that it has ended.
+        """Do the job. On return its result is stored and announced.
 
         Raises Stopped where the node was asked to stop before there was a verdict, LeaseLost and CrewLost, and whatever
-        keeps it from having a verdict that is no fault of the job's, AWS's errors for example. Then, too, the workers
-        are told, and nothing runs any more. `clear` removes the job's files.
+        keeps it from having a verdict that is no fault of the job's, AWS's errors for example. Then, too, nothing runs
+        here any more. Call `end` afterwards, however it was.
         """
         results, directory = self._shop.results, self._directory.path
         if self._message.attempt > 1 and (earlier := results.find(self._message.job_id)):
@@ -91,12 +93,9 @@ class Attempt:
             self._log.info("is already done: %s", earlier.verdict)
             results.announce(earlier, directory)
             return
-        try:
-            judgement = self._judgement()
-            self._lease.check()
-            result = self._store_and_announce(self._result(judgement))
-        finally:
-            self._release_crew()
+        judgement = self._judgement()
+        self._lease.check()
+        result = self._store_and_announce(self._result(judgement))
         because = f": {result.reason}" if result.reason else ""
         self._log.info("%s after %.2f s%s", result.verdict, result.wall_seconds, because)
 
@@ -106,10 +105,9 @@ class Attempt:
         run, files = f"{result.attempt}{directory.suffix}", Outputs.read(directory).files()
         location = self._insist(partial(results.store_files, result.job_id, run, files, self._log))
         # From here on, what a worker's cleanup may do to the job's directory does no harm.
-        releasing = background(self._release_crew)
+        self._releasing = background(self._release_crew)
         result = self._insist(partial(results.store, replace(result, files=location)))
         self._insist(partial(results.announce, result, directory))
-        releasing.result()
         return result
 
     def _insist(self, call: Callable[[], T]) -> T:
@@ -132,8 +130,15 @@ class Attempt:
             self._stop.check()
             self._lease.check()
 
-    def clear(self) -> None:
-        """Remove the job's files."""
+    def end(self) -> None:
+        """Tell the workers that the job has ended, and remove its files.
+
+        Call it when the message is deleted or given back: where AWS is out of order, telling takes half a minute. The
+        job's next leader waits for these workers until then. Who is asked to stop doesn't wait for it.
+        """
+        releasing, stop = self._releasing or background(self._release_crew), self._shop.context.stop
+        if stop.wait_with(releasing) or wait([releasing], timeout=_RELEASE_SECONDS).done:
+            releasing.result()
         self._directory.remove()
 
     def _judgement(self) -> Judgement:
@@ -203,6 +208,8 @@ class Attempt:
     def _release_crew(self) -> None:
         if self._crew:
             self._crew.release(self._log)
+        elif self._job and self._job.num_workers:  # they may have been reserved before that failed
+            self._shop.crews.leave(self._log)
 
     def _result(self, judgement: Judgement) -> Result:
         job, run = self._job, self._run

@@ -28,7 +28,6 @@ _POLL_SECONDS = 0.2
 """Between two looks for workers that are ready: those that have just cleaned up for the last job are so in no time."""
 _WATCH_SECONDS = 1.0
 """One consistent read of the register a second, while a solver with workers runs: about a cent in ten hours."""
-_TAKING_END_SECONDS = 0.5
 _LOOKED_LATELY = 3.0
 _PATIENCE = 15.0
 """Seconds for AWS to let the workers be looked at, after the solver's end."""
@@ -67,46 +66,41 @@ class Crews:
         self._owed = True
         """Whether the workers have not been told of an end that they should know."""
         self._lock = WorkersLock(dynamodb, own_address, node_id)
+        self._taking: Future[tuple[bool, bool]] | None = None
 
     def gather(self, wanted: int, problem: Future[Any], stop: Stop, log: Log = LOG) -> Crew:
         """Wait until so many workers are ready, and return them in the order of their addresses.
 
         As long as another leader uses the workers, that one's job is waited for. Raises JobError where they aren't
         ready in time, and, as soon as it fails, whatever `problem` raises: without a problem there is nothing to wait
-        for. Raises Stopped, and AWS's errors.
+        for. Raises Stopped, and AWS's errors. Call `leave` then.
         """
         if not wanted:
             return Crew(())
-        taking: Future[tuple[bool, bool]] | None = background(self._lock.take)  # while the register is read
+        self._taking = background(self._lock.take)  # while the register is read
         deadline = 0.0
         silences, pause = Silences(), _FIRST_POLL_SECONDS
-        try:
-            while True:
-                now = time.time()
-                items = manifest.everything(self._dynamodb)
-                nodes = self._heartbeats.heard((item for item in items if item.kind == NodeType.WORKER), now)
-                if not deadline and taking:
-                    taken, was_foreign = stop.result(taking)
-                    if taken:
-                        deadline = time.monotonic() + self._patience
-                        self._owed = self._owed or was_foreign
-                if deadline:
-                    if self._owed:
-                        self._send()
-                    ready, others = sort_out(nodes, self._own_address, self._last, now)
-                    if len(ready) >= wanted:
-                        return Crew(ready[:wanted], self, items)
-                    if time.monotonic() >= deadline:
-                        raise JobError(shortage(wanted, ready, others, self._patience), _ADVICE)
-                else:
-                    taking = self._try_again(items, silences, log)
-                _pause(problem, stop, pause)
-                pause = min(1.3 * pause, _POLL_SECONDS)
-        except BaseException:
-            if taking:
-                wait([taking], timeout=_TAKING_END_SECONDS)
-            self._lock.release(log)
-            raise
+        while True:
+            now = time.time()
+            items = stop.result(background(manifest.everything, self._dynamodb))
+            nodes = self._heartbeats.heard((item for item in items if item.kind == NodeType.WORKER), now)
+            if not deadline and self._taking:
+                taken, was_foreign = stop.result(self._taking)
+                if taken:
+                    deadline = time.monotonic() + self._patience
+                    self._owed = self._owed or was_foreign
+            if deadline:
+                if self._owed:
+                    stop.result(background(self._send))
+                ready, others = sort_out(nodes, self._own_address, self._last, now)
+                if len(ready) >= wanted:
+                    return Crew(ready[:wanted], self, items)
+                if time.monotonic() >= deadline:
+                    raise JobError(shortage(wanted, ready, others, self._patience), _ADVICE)
+            else:
+                self._taking = self._try_again(items, silences, log)
+            _pause(problem, stop, pause)
+            pause = min(1.3 * pause, _POLL_SECONDS)
 
     def _try_again(self, items: list[Node], silences: Silences, log: Log) -> Future[tuple[bool, bool]] | None:
         """Take the lock, if it is free by now, or its holder is dead."""
@@ -140,7 +134,9 @@ class Crews:
             log.warning("the workers can't be told that the job has ended: %s", in_words(error))
 
     def leave(self, log: Log) -> None:
-        """Let other leaders use the workers."""
+        """Let other leaders use the workers, also where they may be reserved for this one only now."""
+        if self._taking:
+            wait([self._taking])
         self._lock.release(log)
 
     def settle(self) -> None:

@@ -88,6 +88,8 @@ class Leader:
                     continue
                 for message in received:
                     self._take(message)
+                if self._stop.is_set():
+                    break
                 self._shop.crews.settle()
                 timing = self._context.timing
                 if time.monotonic() - looked_through_at > timing.abandoned:
@@ -149,7 +151,7 @@ class Leader:
                 lease.give_back(self._pause_after(message.attempt))
             else:
                 lease.delete()
-        attempt.clear()
+        attempt.end()
 
     def _pause_after(self, attempt: int) -> float:
         """How long to hide a job that couldn't be done now, in seconds: twice as long each time."""

@@ -13,6 +13,7 @@ from satcomp_infra.jobs import Job, Verdict
 from .cloud import Cloud
 from .flaky import Fault, FlakyAws
 from .nodes import Metadata, Node
+from .waiting import eventually
 
 MakeNode = Callable[..., Node]
 
@@ -53,3 +54,25 @@ def test_who_waits_for_aws_to_store_a_result_can_be_stopped(
     aws.close()
     assert cloud.waiting() == 1
     assert json.loads(cloud.stored(job_id, "attempts/1.json") or b"")["ending"] == "stopped"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("workers", "at_work"), [(1, "starts its solver"), (2, "received: ")])
+def test_a_stop_does_not_wait_for_dynamodb(
+    make_node: MakeNode, metadata: Metadata, cloud: Cloud, workers: int, at_work: str
+) -> None:
+    """It throttles: neither can the workers be told of the job's end, nor be looked for."""
+    throttled: list[str] = []
+    aws = FlakyAws(cloud.endpoint, lambda _, target, count: Fault.THROTTLED if target in throttled else None)
+    leader = make_node("leader")
+    leader.program("solver", "sleep 60")
+    leader.start(metadata, AWS_ENDPOINT_URL_DYNAMODB=aws.endpoint)
+    with cloud.beating_worker("10.0.1.6"):
+        cloud.send(Job(cloud.upload("a.cnf"), num_workers=workers))
+        leader.await_log(at_work)
+        throttled += ["Scan", "PutItem"]
+        leader.signal()
+        eventually(lambda: cloud.waiting() == 1, "the job on the queue", within=2)
+        assert leader.wait(8) == 0
+    aws.close()
+    assert "Traceback" not in leader.log

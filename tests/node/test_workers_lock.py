@@ -85,12 +85,13 @@ def test_a_leader_that_starts_leaves_alone_what_runs_for_another(cloud: Cloud) -
 
 
 def test_whoever_gives_up_waiting_for_workers_does_not_keep_them(cloud: Cloud) -> None:
-    stop = Stop()
-    first = gathering(crews_of(cloud, FIRST), stop)
+    stop, crews = Stop(), crews_of(cloud, FIRST)
+    first = gathering(crews, stop)
     assert waits(first)  # there is no worker
     stop.set()
     with pytest.raises(Stopped):
         first.result(5)
+    crews.leave(LOG)
     cloud.register_worker(WORKER, age=-60)
     assert gathering(crews_of(cloud, SECOND)).result(5)
 
