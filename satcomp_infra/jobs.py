@@ -67,10 +67,10 @@ class S3Uri:
             raise UsageError(f"{key[:100]!r} is not text: it can't be a key in S3.") from None
         if length > MAX_KEY_BYTES:
             raise UsageError(f"The key '{key[:100]}...' has {length} bytes. S3 allows {MAX_KEY_BYTES}.")
-        if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket):
+        if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket) or ".." in bucket:
             raise UsageError(
                 f"'{bucket[:100]}' in '{text[:200]}' is not a bucket name.",
-                "Bucket names have 3 to 63 lowercase letters, digits, '-' and '.'.",
+                "Bucket names have 3 to 63 lowercase letters, digits, '-' and '.', but not '..'.",
             )
         return cls(bucket, key)
 

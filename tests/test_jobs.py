@@ -100,7 +100,9 @@ def test_a_location_is_read(text: str, uri: S3Uri) -> None:
     assert S3Uri.parse(text) == uri
 
 
-@pytest.mark.parametrize("text", ["", "bkt/key", "s3://bkt", "s3://bkt/", "s3:///key", "https://bkt/key", "s3://B_t/k"])
+@pytest.mark.parametrize(
+    "text", ["", "bkt/key", "s3://bkt", "s3://bkt/", "s3:///key", "https://bkt/key", "s3://B_t/k", "s3://a..b/k"]
+)
 def test_what_is_not_a_location_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="is not"):
         S3Uri.parse(text)

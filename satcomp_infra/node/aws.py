@@ -36,7 +36,11 @@ _BRISK = Config(
     retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=2, read_timeout=3, tcp_keepalive=True
 )
 _SERVER_ERROR = 500
-_THROTTLED = ("Throttl", "SlowDown", "TooManyRequests", "RequestLimitExceeded", "ThroughputExceeded")
+_LATER = (408, 409, 429)
+"""HTTP's request timeout, conflict and too many requests."""
+_THROTTLED = ("Throttl", "SlowDown", "TooManyRequests", "RequestLimitExceeded", "ThroughputExceeded", "RequestTimeout")
+"""S3's RequestTimeout has status 400."""
+_CREDENTIALS = ("Token", "AccessKey", "Signature", "Credential", "RequestTimeTooSkewed", "RequestExpired")
 
 
 @dataclass(frozen=True)
@@ -90,8 +94,18 @@ def is_outage(error: BaseException) -> bool:
     """Whether AWS is out of reach, out of order or overloaded: the same call may succeed later."""
     if not isinstance(error, ClientError):
         return isinstance(error, BotoCoreError)
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return status >= _SERVER_ERROR or any(word in error_code(error) for word in _THROTTLED)
+    status = http_status(error)
+    return status >= _SERVER_ERROR or status in _LATER or any(word in error_code(error) for word in _THROTTLED)
+
+
+def is_about_credentials(error: ClientError) -> bool:
+    """Whether AWS doesn't know who has asked: the node's credentials have expired, or its clock is wrong."""
+    return any(word in error_code(error) for word in _CREDENTIALS)
+
+
+def http_status(error: ClientError) -> int:
+    """The answer's HTTP status; 0 where it is not known."""
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def in_words(error: BaseException) -> str:

@@ -6,13 +6,14 @@ import errno
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError, FlexibleChecksumError, HTTPClientError, IncompleteReadError
 
 from ..jobs import S3Uri
-from .aws import error_code
+from .aws import error_code, http_status, is_about_credentials, is_outage
 from .decompress import decompressed, split_name
 from .failure import JobError
 
@@ -23,6 +24,8 @@ PIECE_BYTES = 128 * 1024
 _RESUMPTIONS = 5
 _WRITE_BUFFER_BYTES = 1024 * 1024
 """A file system on the network wants few large writes."""
+_CHANGED = {"PreconditionFailed", "412", "InvalidRange", "416"}
+"""While it was downloaded, the problem has become another one."""
 _LANGUAGES = {".cnf": "DIMACS", ".smt2": "SMTLIB2"}
 
 
@@ -107,6 +110,7 @@ def _for_good(error: ClientError, problem: S3Uri) -> JobError | None:
             "Nodes read the project's own bucket and public ones. S3 says the same of a problem that does not exist "
             "in a bucket whose contents may not be listed.",
         )
-    if code in {"InvalidObjectState", "KeyTooLongError", "PermanentRedirect", "IllegalLocationConstraintException"}:
-        return JobError(f"S3 can't hand out the problem {problem} ({code}: {message}).")
-    return None
+    refused = HTTPStatus.MULTIPLE_CHOICES <= http_status(error) < HTTPStatus.INTERNAL_SERVER_ERROR
+    if not refused or is_outage(error) or is_about_credentials(error) or code in _CHANGED:
+        return None
+    return JobError(f"S3 can't hand out the problem {problem} ({code}: {message}).")

@@ -201,6 +201,41 @@ def test_no_permission_is_an_error_that_says_what_may_be_meant(serve: Callable[.
         fetch(server.s3, S3Uri("other", "a.cnf"), tmp_path, lambda: None)
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "for_good"),
+    [
+        (400, "InvalidBucketName", True),
+        (400, "InvalidRequest", True),
+        (400, "AuthorizationHeaderMalformed", True),
+        (400, "KMS.DisabledException", True),
+        (400, "KMS.NotFoundException", True),
+        (403, "InvalidObjectState", True),
+        (301, "PermanentRedirect", True),
+        (400, "KMS.ThrottlingException", False),
+        (400, "RequestTimeout", False),
+        (400, "ExpiredToken", False),
+        (403, "RequestTimeTooSkewed", False),
+        (403, "InvalidAccessKeyId", False),
+        (403, "SignatureDoesNotMatch", False),
+        (409, "OperationAborted", False),
+        (412, "PreconditionFailed", False),
+        (416, "InvalidRange", False),
+        (429, "Slower", False),
+        (500, "InternalError", False),
+    ],
+)
+def test_what_another_attempt_can_not_change_is_an_error_at_once(
+    tmp_path: Path, status: int, code: str, for_good: bool
+) -> None:
+    class Refusing:
+        def get_object(self, **_: object) -> None:
+            meta = {"HTTPStatusCode": status}
+            raise ClientError({"Error": {"Code": code, "Message": "No."}, "ResponseMetadata": meta}, "GetObject")  # type: ignore[typeddict-item]
+
+    with pytest.raises(JobError if for_good else ClientError, match=code):
+        fetch(cast("S3Client", Refusing()), S3Uri("team-bucket", "a.cnf"), tmp_path, lambda: None)
+
+
 def test_a_server_that_is_overloaded_is_no_fault_of_the_jobs(serve: Callable[..., Server], tmp_path: Path) -> None:
     busy = b"<Error><Code>SlowDown</Code><Message>Reduce your request rate</Message></Error>"
     server = serve(answer("503 Slow Down", busy, kind="application/xml"))
