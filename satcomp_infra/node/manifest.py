@@ -76,10 +76,16 @@ def nodes(dynamodb: DynamoDBClient) -> list[Node]:
     return [node for node in everything(dynamodb) if node.kind != NodeType.LOCK]
 
 
-def everything(dynamodb: DynamoDBClient) -> list[Node]:
-    """All items, read consistently: the nodes, and the lock of the workers."""
+def count(dynamodb: DynamoDBClient) -> int:
+    """How many items there are, or were a moment ago."""
+    pages = dynamodb.get_paginator("scan").paginate(TableName=NODE_MANIFEST_TABLE, Select="COUNT")
+    return sum(page["Count"] for page in pages)
+
+
+def everything(dynamodb: DynamoDBClient, *, consistent: bool = True) -> list[Node]:
+    """All items: the nodes, and the lock of the workers. `consistent`: as they are now, for twice the costs."""
     found = []
-    for page in dynamodb.get_paginator("scan").paginate(TableName=NODE_MANIFEST_TABLE, ConsistentRead=True):
+    for page in dynamodb.get_paginator("scan").paginate(TableName=NODE_MANIFEST_TABLE, ConsistentRead=consistent):
         for attributes in page["Items"]:
             item = {name: _plain(value) for name, value in attributes.items()}
             cleanups = item.get("lastCleanup")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import SatcompError
-from . import manifest
+from . import manifest, polling
 from .aws import AwsError, WorkerClients, in_words
 from .background import background
 from .children import Child, is_program, signal_name, why_not_started
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 _STATUS_SECONDS = 0.25
 _LEADER_POLL_SECONDS = 0.25
+"""At least: all workers read the whole register for that."""
+_LONGEST_PAUSE = 5.0
+"""After failures."""
 STATUS_FILE = "worker_node_status.json"
 LEADER_FILE = "leader_node_status.json"
 
@@ -122,17 +125,20 @@ class Worker:
 def write_leader(dynamodb: DynamoDBClient, path: Path, stop: Stop) -> None:
     """Write the newest leader's manifest item to a file, as JSON, as soon as a leader is there."""
     heartbeats = Heartbeats()
-    while not stop.is_set():
+    pause = 0.0
+    while not stop.wait(pause):
         now = time.time()
         try:
-            leaders = [
-                node
-                for node in heartbeats.heard(manifest.nodes(dynamodb), now)
-                if node.kind == NodeType.LEADER and now - node.last_modified <= FRESH_SECONDS
-            ]
+            items = manifest.everything(dynamodb, consistent=False)
+            pause = polling.register_pause(len(items), _LEADER_POLL_SECONDS)
         except AwsError as error:
             LOG.warning("the leader can't be looked up: %s", in_words(error))
-            leaders = []
+            items, pause = [], max(_LEADER_POLL_SECONDS, min(2 * pause, _LONGEST_PAUSE))
+        leaders = [
+            node
+            for node in heartbeats.heard(items, now)
+            if node.kind == NodeType.LEADER and now - node.last_modified <= FRESH_SECONDS
+        ]
         if leaders:
             newest = max(leaders, key=lambda node: node.last_modified)
             unfinished = path.with_name(f".{path.name}")
@@ -144,7 +150,6 @@ def write_leader(dynamodb: DynamoDBClient, path: Path, stop: Stop) -> None:
                 return
             LOG.info("the leader is at %s", newest.address)
             return
-        stop.wait(_LEADER_POLL_SECONDS)
 
 
 def _how_it_ended(returncode: int, oom_kills: OomKills) -> str:
