@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 import time
+from concurrent.futures import wait
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,8 +41,9 @@ class ModelCheck:
     def applied_to(self, judgement: Judgement, outputs: Outputs, *, complete: bool, log: Log) -> Judgement:
         """The judgement with what the check says of its model; an ERROR where the model is wrong.
 
-        `complete`: all that the solver has printed is there. Takes `Timing.model_check` seconds at most, and ends
-        early where the node is asked to stop: the answer then stands unchecked.
+        `complete`: all that the solver has printed is there. Takes `Timing.model_check` seconds at most, and no more
+        than `Timing.stopped_check` once the node is asked to stop. Where that is too little, the answer stands
+        unchecked.
         """
         if judgement.verdict is not Verdict.SAT:
             return judgement
@@ -73,7 +75,7 @@ class ModelCheck:
         return outcome
 
     def _by_a_process(self, stdout: Path, *, complete: bool, log: Log) -> Outcome:
-        stop, seconds = self._context.stop, self._context.timing.model_check
+        stop, timing = self._context.stop, self._context.timing
         processes = min(os.cpu_count() or 1, _MOST_PROCESSES)
         with tempfile.TemporaryFile() as answer:
             child = self._offspring.start(
@@ -85,13 +87,16 @@ class ModelCheck:
                 stdout=answer.fileno(),
             )
             try:
-                ended = stop.wait_with(child.ended, seconds)
+                ended = stop.wait_with(child.ended, timing.model_check)
+                if not ended and stop.is_set():
+                    ended = bool(wait([child.ended], timeout=timing.stopped_check).done)
             finally:
                 child.end()
                 self._offspring.kill(log)
                 self._offspring.take_usage()  # which is none of the next solver's
             if not ended:
-                return unchecked("the node was stopped" if stop.is_set() else f"that takes more than {seconds:g} s")
+                late = f"that takes more than {timing.model_check:g} s"
+                return unchecked("the node was stopped" if stop.is_set() else late)
             answer.seek(0)
             text = answer.read()
         if child.returncode < 0:

@@ -65,6 +65,8 @@ class Timing:
     """That a worker program's start waits for a leader to be there: existing ones read its address first of all."""
     model_check: float = 60.0
     """For the check of a model: 300 million literals and more, even on a machine with one processor."""
+    stopped_check: float = 5.0
+    """For the same once the node is asked to stop: few checks take longer. ECS gives a leader a minute to end."""
     retry: float = 5.0
     """Until a job that AWS's trouble stopped is offered again; after each further attempt it is twice as long."""
     longest_retry: float = 600.0

@@ -298,11 +298,18 @@ def test_a_check_that_takes_too_long_leaves_the_answer_as_it_is(tmp_path: Path) 
     assert (judgement.verdict, judgement.model) == (Verdict.SAT, "not checked: that takes more than 0.01 s")
 
 
-def test_a_node_that_is_to_stop_does_not_wait_for_the_check(tmp_path: Path) -> None:
-    bench = Bench(tmp_path)
+def test_a_node_that_is_to_stop_does_not_wait_long_for_the_check(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, stopped_check=0.01)
     bench.context.stop.set()
     judgement = bench.judge(JOB, LARGE * 20, b"v 1 0\n")
     assert (judgement.verdict, judgement.model) == (Verdict.SAT, "not checked: the node was stopped")
+
+
+def test_a_wrong_model_is_found_also_where_the_node_is_to_stop(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, stopped_check=20)  # on a busy machine
+    bench.context.stop.set()
+    judgement = bench.judge(JOB, LARGE + b"-1 0\n", b"v 1 0\n")
+    assert (judgement.verdict, judgement.model) == (Verdict.ERROR, "wrong")
 
 
 @pytest.mark.parametrize(
