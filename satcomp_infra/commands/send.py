@@ -11,7 +11,7 @@ from ..command_line import Example
 from ..errors import Exit, UsageError
 from ..finding import find
 from ..fleet import Cluster
-from ..jobs import DEFAULT_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS, Job, S3Uri, Verdict
+from ..jobs import DEFAULT_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS, Job, S3Uri, Verdict, result_key
 from ..units import count
 from .instances import MAX_NODES, check_workers
 from .job_options import ParserWithArgs, add_model_check, add_solver
