@@ -2,6 +2,7 @@
 # make test       all tests but those of images (make test-images)            make lint   types and style
 # make security   checkov over the template, parliament over every policy
 # make bench      the benchmarks       make docs   the generated pages of docs/
+# make screens    the pictures of docs/screens, taken of real runs in a terminal (some minutes)
 # make faults     hundreds of jobs while nodes die and services fail: is one lost, or done twice? (15 minutes)
 # make images     the nodes' images, satcomp-infrastructure:leader and :worker (make images BASE=debian:12), and the sample's
 # make .venv      just the environment that the commands need: then type 'source .venv/bin/activate'
@@ -13,7 +14,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 # Three for two processors: half of the tests' time is waiting for processes.
 TEST_PROCESSES ?= $(shell expr 3 \* `getconf _NPROCESSORS_ONLN` / 2)
 
-.PHONY: rehearse test lint security bench faults docs images test-images .venv clean
+.PHONY: rehearse test lint security bench faults docs screens images test-images .venv clean
 
 rehearse: .venv
 	$(BIN)/python rehearse $(ARGS)
@@ -63,6 +64,9 @@ faults: .venv/ready-test
 docs: .venv/ready-test
 	$(BIN)/python docs/build.py
 	$(BIN)/python -m tools.permissions
+
+screens: .venv/ready-test
+	$(BIN)/python -m tools.screens $(ARGS)
 
 # Both together: they share the key pair that lets a leader in on its workers. Then the sample solver's, on top.
 BASE ?= ubuntu:24.04

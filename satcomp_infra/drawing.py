@@ -20,6 +20,7 @@ from rich.progress import (
 )
 from rich.table import Column
 from rich.text import Text
+from rich.theme import Theme
 
 from .layout import encodable
 from .terminal import charset
@@ -29,6 +30,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 _BAR_COLUMNS = 14
+# Red is for what is wrong (colours.py); rich's own bars and speeds are red, too.
+_THEME = Theme(
+    {
+        "bar.complete": "cyan",
+        "bar.pulse": "cyan",
+        "bar.finished": "green",
+        "progress.spinner": "none",
+        "progress.download": "none",
+        "progress.data.speed": "dim",
+    }
+)
 _TIME_COLUMNS = len("0:00:00")
 
 
@@ -101,7 +113,7 @@ class Drawing:
 @contextmanager
 def in_place(stream: TextIO) -> Iterator[Callable[[Sequence[str]], None]]:
     """A function that shows lines, which may have colours, in the place of those before."""
-    console = Terminal(file=stream, highlight=False, markup=False)
+    console = Terminal(file=stream, highlight=False, markup=False, theme=_THEME)
     with Live(console=console, auto_refresh=False) as live:
         yield lambda lines: live.update(Text.from_ansi("\n".join(lines), no_wrap=True, overflow="crop"), refresh=True)
 
@@ -109,6 +121,6 @@ def in_place(stream: TextIO) -> Iterator[Callable[[Sequence[str]], None]]:
 @contextmanager
 def drawing(stream: TextIO) -> Iterator[Drawing]:
     """Draw on a terminal while this context lasts."""
-    console = Terminal(file=stream, highlight=False, markup=False)
+    console = Terminal(file=stream, highlight=False, markup=False, theme=_THEME)
     with Live(console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as live:
         yield Drawing(live)

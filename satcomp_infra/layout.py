@@ -13,8 +13,8 @@ WIDTH = 80
 COPIED = ("./", "aws ", "docker ", "sudo ", "source ", "export ", "chmod ", "s3://", "sha256:", "$ ")
 """How a line begins that is to be typed or copied: a command, or an address. A command that goes on ends in ` \\`."""
 
-# Not broken at its blanks: an option with its value, a command in quotes.
-_WHOLE = re.compile(r"--[a-z-]+ [^\s-]\S*|(?<!\w)'[^'\n]{1,50}'(?!\w)")
+# Not broken at its blanks: an option with its value, a command in quotes, a number with its unit, `p = 0.02`.
+_WHOLE = re.compile(r"--[a-z-]+ [^\s-]\S*|(?<!\w)'[^'\n]{1,50}'(?!\w)|\d (?:s|min|h|d|MB|MiB|GiB|vCPU|USD)\b|\bp = \S+")
 _BLANK = "\0"
 _REPEATED = re.compile(r"(?P<mark>\s*[#|] )")
 _HANGING = re.compile(r"(?P<indent>\s*)(?:- |\d\. |(?P<label>\S(?:.{0,30}?\S)??\s{2,})(?=\S))?")

@@ -16,7 +16,7 @@ from satcomp_infra import cli
 from satcomp_infra.commands import send
 from satcomp_infra.progress import Console
 
-from .typing_commands import too_wide
+from .typing_commands import plain, too_wide
 
 ROOT = Path(__file__).parent.parent
 
@@ -80,7 +80,7 @@ def test_a_mistake_gets_one_sentence_and_exit_code_2(words: tuple[str, ...], sai
     answer = typed(*words)
     assert answer.returncode == 2
     assert answer.stdout == ""
-    assert said in " ".join(answer.stderr.split())
+    assert said in plain(answer.stderr)
     assert "Traceback" not in answer.stderr
     assert too_wide(answer.stderr) == []
 
@@ -117,7 +117,7 @@ def test_without_aws_a_command_says_what_is_missing(
     words: list[str], env: dict[str, str], options: list[str], said: str, code: int
 ) -> None:
     answer = typed(*words, *options, env=env)
-    assert said in " ".join(answer.stderr.split())
+    assert said in plain(answer.stderr)
     assert answer.returncode == code
     assert "Traceback" not in answer.stderr
     assert too_wide(answer.stderr) == []
@@ -135,7 +135,7 @@ def test_without_its_dependencies_a_command_says_how_to_get_them() -> None:
         "send_message", "--location", "s3://bkt/key", "--workers", "0", "--region", "us-east-1", python=("-S",)
     )
     assert answer.returncode == 1
-    assert " ".join(answer.stderr.split()) == (
+    assert plain(answer.stderr) == (
         "The Python package 'boto3' is missing. In the project's folder, type 'make .venv' and then "
         "'source .venv/bin/activate'."
     )

@@ -59,22 +59,22 @@ def prints(message: str, seconds_ago: float) -> None:
 
 def test_a_job_waits_is_taken_by_a_node_and_solved_by_it() -> None:
     waiting = Waiting()
-    assert waiting.shown(ON_QUEUE) == "Waiting for the result: 1 on the queue, 0 being solved"
+    assert waiting.shown(ON_QUEUE) == "Waiting for the result: 1 waiting, 0 being solved"
     register("1", "another")
     register("2", "the-job")
     register("3", "the-job", kind="WORKER")
-    waiting.shows("Taken by node 10.0.0.2, which prepares it")
+    waiting.shows("The leader at 10.0.0.2 prepares it")
     prints("2026-01-01T00:00:00 INFO job=the-job received: s3://bkt/key, workers: 0, timeout: 60 s", 30)
     prints("2026-01-01T00:00:00 INFO job=another starts its solver", 30)
-    assert "Taken by" in waiting.shown(TAKEN)
+    assert "prepares it" in waiting.shown(TAKEN)
     prints("2026-01-01T00:00:00 INFO job=the-job starts its solver", 20)
-    waiting.shows("Node 10.0.0.2 is solving it")
+    waiting.shows("The leader at 10.0.0.2 solves it")
 
 
 def test_a_job_whose_node_died_waits_again() -> None:
     waiting = Waiting()
     register("2", "the-job")
-    waiting.shows("Taken by node 10.0.0.2")
+    waiting.shows("The leader at 10.0.0.2")
     register("2", "", status="READY")
     waiting.shows("Waiting for the result")
 
@@ -83,5 +83,5 @@ def test_what_can_t_be_found_out_is_not_told_and_ends_nothing() -> None:
     waiting = Waiting()
     boto3.client("dynamodb").delete_table(TableName=NODE_MANIFEST_TABLE)
     for _ in range(5):
-        assert waiting.shown(TAKEN) == "Waiting for the result: 0 on the queue, 1 being solved"
+        assert waiting.shown(TAKEN) == "Waiting for the result: 0 waiting, 1 being solved"
         time.sleep(0.05)

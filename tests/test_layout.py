@@ -47,8 +47,8 @@ def test_what_is_to_be_copied_is_never_broken_and_stands_below_what_is_said() ->
     assert lay_out(f"  1. Next:\n     {COMMAND}") == ["  1. Next:", f"     {COMMAND}"]
 
 
-def test_an_option_and_its_value_and_a_command_in_quotes_stay_together() -> None:
-    for whole in ("--solver-type parallel", "'aws configure sso'"):
+def test_what_belongs_together_stays_together() -> None:
+    for whole in ("--solver-type parallel", "'aws configure sso'", "640 vCPU", "p = 0.156"):
         for length in range(50, WIDTH):
             lines = lay_out(f"{'x' * length} {whole} and so on, for longer than the line is")
             assert any(whole in line for line in lines)

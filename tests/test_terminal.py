@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import re
-import shlex
 import shutil
-import subprocess
-import sys
-import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,62 +12,13 @@ import pytest
 from satcomp_infra.local import cloud
 from satcomp_infra.local.cloud import LocalCloud
 from satcomp_infra.local.walkthrough import register_images
+from tools.tmux import Screen
 
-ROOT = Path(__file__).parent.parent
 PROJECT = "team/solver_1"
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not installed: apt install tmux"),
 ]
-
-
-class Screen:
-    """A terminal with a shell in it."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        self._name = f"test-{uuid.uuid4().hex}"
-        self._mark = ""
-        usual = {"LANG": "C.UTF-8", "LC_ALL": "", "NO_COLOR": ""}
-        settings = {**usual, **environment}.items()
-        variables = [word for name, value in settings for word in ("-e", f"{name}={value}")]
-        self._tmux("new-session", "-d", "-x", "80", "-y", "24", *variables, "sh")
-        self.type("PS1='$ '; clear")
-
-    def _tmux(self, *words: str) -> str:
-        # A server of its own (-L), so that the developer's tmux is left alone.
-        return subprocess.run(["tmux", "-L", self._name, *words], capture_output=True, text=True, check=True).stdout
-
-    def type(self, text: str) -> None:
-        self._tmux("send-keys", "-l", text)
-        self._tmux("send-keys", "Enter")
-
-    def press(self, key: str) -> None:
-        self._tmux("send-keys", key)
-
-    def command(self, *words: str) -> None:
-        self._mark = f"=== {uuid.uuid4().hex}"
-        command = shlex.join([sys.executable, str(ROOT / words[0]), *words[1:]])
-        self.type(f"clear; echo '{self._mark}'; {command}; echo code=$?")
-
-    def text(self) -> str:
-        """All that the last command has shown, lines that were wrapped put together again."""
-        shown = self._tmux("capture-pane", "-p", "-J", "-S", "-1000")
-        _, marked, text = f"\n{shown}".rpartition(f"\n{self._mark}\n")
-        return text if marked else ""
-
-    def with_colours(self) -> str:
-        """What stands on the screen, with the codes that colour it."""
-        return self._tmux("capture-pane", "-p", "-e")
-
-    def wait_for(self, pattern: str, seconds: float = 20) -> str:
-        deadline = time.monotonic() + seconds
-        while not re.search(pattern, shown := self.text(), re.MULTILINE):
-            assert time.monotonic() < deadline, f"{pattern} is not on the screen:\n{shown}"
-            time.sleep(0.05)
-        return shown
-
-    def close(self) -> None:
-        self._tmux("kill-server")
 
 
 @pytest.fixture(scope="module")
@@ -110,12 +56,12 @@ def test_colours_can_be_refused_and_unicode_be_lacking(
         terminal.command("update_instances", "--option", "setup", "--workers", "1", "--project", "nobody-s")
         shown = terminal.wait_for(r"^code=1")
         assert "There is no infrastructure of project 'nobody-s'" in shown
-        assert ("\x1b[31mThere is no" in terminal.with_colours()) is is_coloured
+        assert ("\x1b[31mThere is no" in terminal.pane(colours=True)) is is_coloured
         local.set_faults(slow_boot=1000)
         terminal.command("update_instances", "--option", "setup", "--workers", "1")
         shown = terminal.wait_for(r"^  machines +2 wanted +2 booting")
         assert shown.isascii() is is_ascii
-        assert bool(re.search(r"\x1b\[[\d;]*3\d", terminal.with_colours())) is is_coloured
+        assert bool(re.search(r"\x1b\[[\d;]*3\d", terminal.pane(colours=True))) is is_coloured
         terminal.press("C-c")
         terminal.wait_for(r"^code=130")
     finally:

@@ -20,7 +20,7 @@ PROJECT = "team/solver_1"
 NAMES = Project(PROJECT).names(ACCOUNT, REGION)
 
 
-def words(text: str) -> str:
+def plain(text: str) -> str:
     """A text without its line breaks."""
     return " ".join(text.split())
 
@@ -42,7 +42,7 @@ class Answer:
     @property
     def words(self) -> str:
         """All that was printed, progress first, without line breaks: for what may stand on several lines."""
-        return words(f"{self.err} {self.out}")
+        return plain(f"{self.err} {self.out}")
 
 
 @dataclass

@@ -62,7 +62,7 @@ class TestWhole:
             ("SAT", "1.5", "right", "10.0.0.1")
         }
         assert "mine" in answer.out
-        assert "Report: " in answer.out
+        assert "Report: " in answer.words
         assert results_left() == []
 
     def test_the_cost_is_told_before_and_the_likely_one_by_an_earlier_run(self, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ class TestWhole:
         create("parallel")
         answer = benchmarks(suite(tmp_path / "suite"), "--timeout", 60, "--output", tmp_path / "run")
         assert answer.code == 2
-        assert "nobody is there to ask. Add --yes" in answer.err
+        assert "nobody is there to ask. Add --yes" in answer.words
         assert queued() == []
 
     def test_where_no_leader_runs_it_says_so_and_how_to_start_one(self, tmp_path: Path) -> None:
@@ -248,9 +248,8 @@ class TestResuming:
 
         answer = benchmarks(*words, act=act)
         assert answer.code == 130
-        assert (
-            f"The jobs go on in AWS. To follow them again: ./run_benchmarks --resume {tmp_path / 'run'}" in answer.err
-        )
+        again = f"./run_benchmarks --resume {tmp_path / 'run'}"
+        assert f"The jobs go on in AWS. To follow them again:\n  {again}\n" in answer.err
 
     def test_after_ctrl_c_it_goes_on_where_it_stopped_and_sends_nothing_again(self, tmp_path: Path) -> None:
         leaders = Leaders()
@@ -409,7 +408,7 @@ class TestResuming:
         create("parallel")
         answer = benchmarks("--resume", tmp_path)
         assert answer.code == 2
-        assert "holds no run" in answer.err
+        assert "holds no run" in answer.words
 
 
 @pytest.mark.parametrize(
