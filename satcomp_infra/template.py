@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from .project import CLUSTER, NODE_MANIFEST_TABLE, PROJECT_TAG, TASK_END_TABLE, 
 from .tracks import Track
 
 if TYPE_CHECKING:
+    import jinja2
     from mypy_boto3_ec2 import EC2Client
 
 MAX_ZONES = 6
@@ -44,25 +46,34 @@ def render(project: Project, track: Track, zones: Sequence[str]) -> str:
     The order of the zones is of no importance. The text is smaller than `BODY_LIMIT`; neither account nor region are
     written in it, apart from the zones' names. Raises UsageError for zones that can't be used together.
     """
+    return (
+        _environment()
+        .get_template(_FILE)
+        .render(
+            project=project,
+            names=_names(project),
+            track=track,
+            zones=_parse(zones),
+            cluster=CLUSTER,
+            node_manifest_table=NODE_MANIFEST_TABLE,
+            task_end_table=TASK_END_TABLE,
+            project_tag=PROJECT_TAG,
+        )
+    )
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """Jinja's, which keeps what it has compiled: that takes longer than all else in rendering."""
     import jinja2  # here, because --help must not wait for it
 
-    environment = jinja2.Environment(
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(_DIRECTORY),
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701  # this is YAML, not HTML; what is typed gets in by `tojson`
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-    )
-    return environment.get_template(_FILE).render(
-        project=project,
-        names=_names(project),
-        track=track,
-        zones=_parse(zones),
-        cluster=CLUSTER,
-        node_manifest_table=NODE_MANIFEST_TABLE,
-        task_end_table=TASK_END_TABLE,
-        project_tag=PROJECT_TAG,
     )
 
 

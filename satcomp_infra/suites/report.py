@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -17,6 +18,8 @@ from .scores import compare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import jinja2
 
     from .records import Finished, Row
     from .scores import Comparison
@@ -121,17 +124,7 @@ def _write_page(
     note: str,
     path: Path,
 ) -> None:
-    import jinja2
-
     detailed = len(runs) == 1  # of several, so much beside each other can't be read
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     regions = [run.settings.region if run.settings else "" for run in runs]
     wrong = {(found.problem, run) for found in comparison.contradictions for run in found.wrong | found.unsure}
 
@@ -142,23 +135,41 @@ def _write_page(
         return " good" if row.answered else ""
 
     columns = [("verdict", True), ("wall (s)", False), *(_DETAILS if detailed else ()), ("files", True)]
-    page = environment.get_template("report.html.j2").stream(
-        title=" and ".join(comparison.names) if len(runs) <= 3 else f"{len(runs)} runs",
-        subtitle=_subtitle(runs),
-        comparison=comparison,
-        scores=comparison.scores,
-        pair=pair,
-        pictures=pictures,
-        no_pictures=note,
-        columns=[{"title": title, "text": text} for title, text in columns],
-        detailed=detailed,
-        outcome=_outcome,
-        expected=lambda rows: next((row.expected for row in rows if row.expected), ""),
-        colour=colour,
-        link=lambda row, run: _console_page(row, regions[run]),
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .stream(
+            title=" and ".join(comparison.names) if len(runs) <= 3 else f"{len(runs)} runs",
+            subtitle=_subtitle(runs),
+            comparison=comparison,
+            scores=comparison.scores,
+            pair=pair,
+            pictures=pictures,
+            no_pictures=note,
+            columns=[{"title": title, "text": text} for title, text in columns],
+            detailed=detailed,
+            outcome=_outcome,
+            expected=lambda rows: next((row.expected for row in rows if row.expected), ""),
+            colour=colour,
+            link=lambda row, run: _console_page(row, regions[run]),
+        )
     )
     page.enable_buffering(200)
     page.dump(str(path), "utf-8", "replace")
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """Jinja's, which keeps what it has compiled."""
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def _subtitle(runs: Sequence[Finished]) -> str:
