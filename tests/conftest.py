@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import lru_cache
+import gc
+import inspect
+import pickle
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,20 +16,60 @@ if TYPE_CHECKING:
 
 ACCOUNT = "123456789012"  # moto's
 REGION = "us-east-1"
+OTHER_REGIONS = ("us-west-2", "eu-central-1")
+"""That the account has switched on, too."""
 
 
 @pytest.fixture(scope="session", autouse=True)
 def service_models_are_read_once() -> Iterator[None]:
-    """botocore looks for its service models, and parses them, anew for each session: most of a command's time here."""
+    """botocore works out anew for each session what is the same for all: most of a command's time here."""
+    from botocore.compat import accepts_kwargs
+    from botocore.hooks import EventAliaser
     from botocore.loaders import JSONFileLoader, Loader
 
-    read = lru_cache(maxsize=None)(JSONFileLoader().load_file)
+    read = cache(JSONFileLoader().load_file)
     list_services = Loader.list_available_services
-    services = lru_cache(maxsize=None)(lambda kind: list_services(Loader(), kind))
+    services = cache(lambda kind: list_services(Loader(), kind))
+    full_name = EventAliaser._alias_event_name
+    names = cache(lambda event: full_name(EventAliaser(None), event))
+
+    def takes_any_keyword(function: Callable[..., Any]) -> bool:
+        code = getattr(function, "__code__", None)
+        return bool(code.co_flags & inspect.CO_VARKEYWORDS) if code else accepts_kwargs(function)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(JSONFileLoader, "load_file", lambda _, path: read(path))
         patch.setattr(Loader, "list_available_services", lambda _, type_name: services(type_name))
+        patch.setattr("botocore.hooks.accepts_kwargs", takes_any_keyword)
+        patch.setattr(EventAliaser, "_alias_event_name", lambda _, event_name: names(event_name))
         yield
+
+
+@cache
+def _leave_out_of_garbage_collections() -> None:
+    """What is there by now stays (moto makes a million objects when it is imported); looking through it takes long."""
+    gc.collect()
+    gc.freeze()
+
+
+@cache
+def _parse(template: str) -> bytes:
+    """What moto makes of a template, which it may change afterwards: pickled. By the loader in C, ten times as fast."""
+    import yaml
+    from moto.cloudformation.utils import yaml_tag_constructor
+
+    loader = getattr(yaml, "CLoader", yaml.Loader)
+    yaml.add_multi_constructor("", yaml_tag_constructor, Loader=loader)
+    return pickle.dumps(yaml.load(template, Loader=loader))
+
+
+@cache
+def _load_machine_images(resource: str) -> list[dict[str, Any]]:
+    """Of the thousand parameters that name machine images, the ones that the template asks for."""
+    from moto.ssm.utils import convert_to_params
+    from moto.utilities.utils import load_resource
+
+    return [image for image in convert_to_params(load_resource(resource)) if "linux-2023/recommended" in image["Name"]]
 
 
 @pytest.fixture(autouse=True)
@@ -49,12 +92,11 @@ def sealed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An empty account in moto, in this process."""
-    import yaml
     from moto import mock_aws
     from moto.autoscaling.responses import AutoScalingResponse
     from moto.cloudformation.models import Stack
-    from moto.cloudformation.utils import yaml_tag_constructor
     from moto.core.responses import ActionResult
+    from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
     from moto.ec2.models.route_tables import RouteTable
     from moto.servicequotas.models import ServiceQuotasBackend
     from moto.ssm import models as ssm
@@ -63,18 +105,11 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         self._associations.clear()
         self.ec2_backend.delete_route_table(self.id)
 
-    def parse(template: str) -> Any:
-        """As moto does it, but by the loader in C, which takes a tenth of the time."""
-        loader = getattr(yaml, "CLoader", yaml.Loader)
-        yaml.add_multi_constructor("", yaml_tag_constructor, Loader=loader)
-        return yaml.load(template, Loader=loader)
-
-    convert = ssm.convert_to_params
-    monkeypatch.setattr(  # of the thousand parameters that name machine images, the one that the template asks for
-        ssm,
-        "convert_to_params",
-        lambda tree: [p for p in convert(tree) if "amazon-linux-2023/recommended" in p["Name"]],
-    )
+    monkeypatch.setattr(ssm, "load_resource", _load_machine_images)
+    monkeypatch.setattr(ssm, "convert_to_params", lambda images: images)
+    # moto's account has switched on all regions of all partitions; commands ask each where they don't find a project.
+    switched_on = [region for region in RegionsAndZonesBackend.regions if region.name in (REGION, *OTHER_REGIONS)]
+    monkeypatch.setattr(RegionsAndZonesBackend, "regions", switched_on)
     # moto's CloudFormation leaves route tables behind, and then can't delete their network.
     monkeypatch.setattr(RouteTable, "delete", delete, raising=False)
     # moto has no scaling activities.
@@ -82,6 +117,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(AutoScalingResponse, "describe_scaling_activities", lambda _: nothing, raising=False)
     # moto knows the quotas of networks alone.
     monkeypatch.setattr(ServiceQuotasBackend, "get_service_quota", lambda *_, **__: {"QuotaCode": "", "Value": 640.0})
-    monkeypatch.setattr(Stack, "parse_template", staticmethod(parse))
+    monkeypatch.setattr(Stack, "parse_template", staticmethod(lambda text: pickle.loads(_parse(text))))
+    _leave_out_of_garbage_collections()
     with mock_aws():
         yield

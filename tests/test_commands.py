@@ -15,7 +15,7 @@ from satcomp_infra.progress import Console
 from satcomp_infra.project import PROJECT_TAG
 
 from .conftest import ACCOUNT, REGION
-from .typing_commands import NAMES, PROJECT, Answer, Clock, answered, create, push_images, queued, run
+from .typing_commands import NAMES, PROJECT, Answer, Clock, answered, create, exists, push_images, queued, run
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -51,13 +51,13 @@ class TestCreate:
         boto3.client("s3").head_object(Bucket=NAMES.bucket, Key="test.cnf")
 
     def test_for_the_other_track_it_names_the_command_that_switches(self) -> None:
-        create("cloud")
+        exists()
         answer = create("parallel")
         assert answer.code == 1
         assert f"./update-solver-infrastructure --project {PROJECT} --solver-type parallel" in answer.err
 
     def test_a_second_project_is_refused_by_the_first_one_s_name(self) -> None:
-        create()
+        exists()
         answer = create(project="another")
         assert answer.code == 1
         assert f"has project '{PROJECT}' already" in answer.err
@@ -94,14 +94,14 @@ class TestCreate:
 
 class TestUpdate:
     def test_it_switches_the_track(self) -> None:
-        create("cloud")
+        exists()
         answer = run("update", "--project", PROJECT, "--solver-type", "parallel")
         assert answer.code == 0
         assert "machines will be m6i.16xlarge, 64 vCPU, 256 GiB" in answer.words
         assert "exists and is complete, for the parallel track" in create("parallel").out
 
     def test_the_same_track_again_changes_nothing_and_says_so(self) -> None:
-        create("cloud")
+        exists()
         answer = run("update", "--project", PROJECT, "--solver-type", "cloud")
         assert (answer.code, answer.out) == (
             0,
@@ -109,7 +109,7 @@ class TestUpdate:
         )
 
     def test_a_dry_run_shows_what_would_change_and_changes_nothing(self) -> None:
-        create("cloud")
+        exists()
         answer = run("update", "--project", PROJECT, "--solver-type", "parallel", "--dry-run")
         assert answer.code == 0
         assert "add     ParallelLaunchTemplate    AWS::EC2::LaunchTemplate" in answer.out
@@ -117,7 +117,7 @@ class TestUpdate:
         assert "for the cloud track already" in run("update", "--project", PROJECT, "--solver-type", "cloud").out
 
     def test_while_machines_run_it_is_refused_with_the_command_that_stops_them(self) -> None:
-        create("cloud")
+        exists()
         push_images("leader", "worker")
         run("instances", "--option", "setup", "--workers", "1")
         answer = run("update", "--project", PROJECT, "--solver-type", "parallel")
@@ -128,7 +128,7 @@ class TestUpdate:
     @pytest.mark.parametrize("existing", [None, "other"])
     def test_without_the_project_it_says_what_there_is(self, existing: str | None) -> None:
         if existing:
-            create(project=existing)
+            exists(project=existing)
         answer = run("update", "--project", PROJECT, "--solver-type", "cloud")
         assert answer.code == 1
         assert (
@@ -138,7 +138,7 @@ class TestUpdate:
 
 class TestInstances:
     def test_setup_starts_a_leader_and_the_workers_in_one_zone(self) -> None:
-        create()
+        exists()
         push_images("leader", "worker")
         answer = run("instances", "--option", "setup", "--workers", "2")
         assert answer.code == 0
@@ -149,7 +149,7 @@ class TestInstances:
         assert len(group["VPCZoneIdentifier"].split(",")) == 1
 
     def test_shutdown_leaves_no_machine_and_may_be_repeated(self) -> None:
-        create()
+        exists()
         push_images("leader", "worker")
         run("instances", "--option", "setup", "--workers", "1")
         for _ in range(2):
@@ -167,7 +167,7 @@ class TestInstances:
 
     @pytest.mark.parametrize(("pushed", "missing"), [((), "'leader' and 'worker'"), (("leader",), "'worker'")])
     def test_without_an_image_nothing_is_started(self, pushed: tuple[str, ...], missing: str) -> None:
-        create()
+        exists()
         push_images(*pushed)
         answer = run("instances", "--option", "setup", "--workers", "1")
         assert answer.code == 1
@@ -176,20 +176,20 @@ class TestInstances:
         assert boto3.client("ec2").describe_instances()["Reservations"] == []
 
     def test_workers_on_the_parallel_track_are_refused(self) -> None:
-        create("parallel")
+        exists("parallel")
         answer = run("instances", "--option", "setup", "--workers", "1")
         assert answer.code == 2
         assert "the parallel track, which has no workers" in answer.err
 
     def test_the_parallel_track_needs_no_worker_image_and_no_number(self) -> None:
-        create("parallel")
+        exists("parallel")
         push_images("leader")
         answer = run("instances", "--option", "setup")
         assert answer.code == 0
         assert answer.out.startswith("The leader runs, after ")
 
     def test_on_the_cloud_track_the_number_of_workers_must_be_said(self) -> None:
-        create()
+        exists()
         answer = run("instances", "--option", "setup")
         assert answer.code == 2
         assert "--workers is missing" in answer.err
@@ -206,7 +206,7 @@ class TestSend:
     location = f"s3://{NAMES.bucket}/test.cnf"
 
     def test_the_message_holds_all_that_was_typed(self) -> None:
-        create()
+        exists()
         answer = run(
             "send",
             *("--location", f"S3://{NAMES.bucket}/test.cnf", "--workers", "2", "--timeout", "1000", "--name", "fast"),
@@ -224,35 +224,35 @@ class TestSend:
         ]
 
     def test_it_says_when_nobody_is_there_to_solve_it(self) -> None:
-        create()
+        exists()
         answer = run("send", "--location", self.location, "--workers", "1")
         assert "no leader is running" in answer.err
         assert "./update_instances --option setup --workers 1" in answer.err
 
     @pytest.mark.parametrize("location", [f"s3://{NAMES.bucket}/missing.cnf", "s3://no-such-bucket-here/test.cnf"])
     def test_a_missing_problem_is_not_sent(self, location: str) -> None:
-        create()
+        exists()
         answer = run("send", "--location", location, "--workers", "1")
         assert answer.code == 1
         assert f"There is no object {location}" in answer.err
         assert queued() == []
 
     def test_the_message_says_when_models_are_not_to_be_checked(self) -> None:
-        create()
+        exists()
         for words, said in ((["--check-models", "off"], False), (["--check-models=on"], None)):
             assert run("send", "--location", self.location, "--workers", "0", *words).code == 0
             (message,) = queued()
             assert message.get("check_models") is said
 
     def test_workers_on_the_parallel_track_are_refused(self) -> None:
-        create("parallel")
+        exists("parallel")
         answer = run("send", "--location", self.location, "--workers", "1")
         assert answer.code == 2
         assert "which has no workers" in answer.err
         assert queued() == []
 
     def test_a_problem_that_the_nodes_may_not_read_is_noted(self) -> None:
-        create()
+        exists()
         s3 = boto3.client("s3")
         s3.create_bucket(Bucket="elsewhere")
         s3.put_object(Bucket="elsewhere", Key="p.cnf", Body=b"")
@@ -266,7 +266,7 @@ class TestAwait:
     """What a leader would do is done here as soon as the job is sent: by a clock that acts when it is looked at."""
 
     def send(self, act: str, *more: str, speed: float = 1, **fields: object) -> Answer:
-        create()
+        exists()
         sqs, s3 = boto3.client("sqs"), boto3.client("s3")
         result_queue = sqs.get_queue_url(QueueName=NAMES.result_queue)["QueueUrl"]
         sqs.send_message(QueueUrl=result_queue, MessageBody=json.dumps({"task_id": "somebody else's"}))
@@ -390,7 +390,7 @@ class TestAwait:
 
 class TestDelete:
     def test_nobody_to_ask_and_no_yes_deletes_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        create()
+        exists()
         monkeypatch.setattr("sys.stdin", io.StringIO(PROJECT))
         answer = run("delete", "--project", PROJECT)
         assert answer.code == 2
@@ -398,7 +398,7 @@ class TestDelete:
         assert "exists and is complete" in create().out
 
     def test_everything_goes_whatever_is_in_the_bucket_and_the_repository(self) -> None:
-        create()
+        exists()
         push_images("leader", "worker")
         s3 = boto3.client("s3")
         s3.put_bucket_versioning(Bucket=NAMES.bucket, VersioningConfiguration={"Status": "Enabled"})
@@ -414,7 +414,7 @@ class TestDelete:
         assert boto3.client("ecr").describe_repositories()["repositories"] == []
 
     def test_running_machines_are_stopped_first(self) -> None:
-        create()
+        exists()
         push_images("leader", "worker")
         run("instances", "--option", "setup", "--workers", "1")
         assert run("delete", "--project", PROJECT, "--yes").code == 0
@@ -455,13 +455,13 @@ class TestDelete:
             assert text in answer.words
 
     def test_a_misspelt_project_is_no_success(self) -> None:
-        create()
+        exists()
         answer = run("delete", "--project", "team/solver_2", "--yes")
         assert answer.code == 1
         assert f"this account has '{PROJECT}' there" in answer.words
 
     def test_another_project_that_shares_the_stack_s_name_is_not_deleted(self) -> None:
-        create()
+        exists()
         answer = run("delete", "--project", "team-solver-1", "--yes")
         assert answer.code == 1
         assert "exists and is complete" in create().out

@@ -17,7 +17,7 @@ from satcomp_infra.progress import Console, Wait
 from satcomp_infra.project import NODE_MANIFEST_TABLE
 
 from .local_cluster import eventually
-from .typing_commands import NAMES, Clock, create
+from .typing_commands import NAMES, Clock, exists
 
 pytestmark = pytest.mark.usefixtures("aws")
 ON_QUEUE, TAKEN = Backlog(1, 0, 0), Backlog(0, 1, 0)
@@ -27,7 +27,7 @@ class Waiting:
     """A job that is waited for, and what is shown of it."""
 
     def __init__(self) -> None:
-        create("parallel")
+        exists("parallel")
         aws = Aws.connect()
         self.clock = Clock()
         self.console = Console(io.StringIO(), io.StringIO(), clock=lambda: self.clock.now, sleep=self.clock.sleep)

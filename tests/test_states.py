@@ -10,7 +10,7 @@ import pytest
 from satcomp_infra.stack import _STATE_OF
 
 from .conftest import ACCOUNT, REGION
-from .typing_commands import NAMES, PROJECT, create, run
+from .typing_commands import NAMES, PROJECT, exists, run
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -104,7 +104,7 @@ def rows() -> Iterator[tuple[str, list[str]]]:
 )
 def test_every_command_in_every_state(command: str, statuses: list[str]) -> None:
     column = list(WORDS).index(command)
-    create("cloud")
+    exists()
     for status in statuses:
         said = TABLE[status][column]
         world = Status(status)
@@ -121,7 +121,7 @@ def test_the_table_has_every_status_that_is_known_to_aws() -> None:
 
 
 def test_jobs_and_machines_wait_until_the_infrastructure_is_settled() -> None:
-    create("cloud")
+    exists()
     for status in BECOMES:
         Status(status)
         for words in (

@@ -29,7 +29,7 @@ from tools.tmux import Screen
 from .conftest import ACCOUNT, REGION
 from .local_cluster import REAL, ROOT, SLEEP, LocalCluster, eventually, running
 from .test_states import Status
-from .typing_commands import PROJECT, Answer, create, plain, run
+from .typing_commands import PROJECT, Answer, exists, plain, run
 
 HEALTHY = r"""Project         team/solver_1, cloud track, in us-east-1 of account 123456789012
 Infrastructure  ready \(job-queue-team-solver-1, CREATE_COMPLETE\)
@@ -68,7 +68,7 @@ class TestWithoutACluster:
             assert "There is no infrastructure of " in answer.err
 
     def test_several_projects_have_to_be_told_apart(self) -> None:
-        assert create(project="one").code == 0
+        exists(project="one")
         boto3.client("cloudformation").create_stack(
             StackName="job-queue-two",
             TemplateBody='{"Resources": {"Q": {"Type": "AWS::SQS::Queue"}}}',
@@ -83,7 +83,7 @@ class TestWithoutACluster:
             State.BROKEN: (1, f"\n  Remove what is there:\n    ./delete-solver-infrastructure --project {PROJECT}\n"),
             State.ABSENT: (1, "There is no infrastructure of "),
         }
-        assert create().code == 0
+        exists()
         statuses = [(status, state) for state in said for status in _STATES[state][:3]]  # deleted last
         for number, (text, state) in enumerate(statuses):
             Status(text)
@@ -102,7 +102,7 @@ class TestWithoutACluster:
         [("CREATE_IN_PROGRESS", "created"), ("DELETE_IN_PROGRESS", "deleted"), ("UPDATE_IN_PROGRESS", "updated")],
     )
     def test_what_is_being_done_is_told(self, text: str, doing: str) -> None:
-        assert create().code == 0
+        exists()
         Status(text)
         assert f"\nInfrastructure  is being {doing} at the moment (job-queue-team-solver-1,\n" in status().out
 

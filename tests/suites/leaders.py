@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,9 @@ from ..typing_commands import NAMES, Answer, Clock
 Solve = Callable[[Job], Result | None]
 
 
+@cache
 def queue(name: str) -> str:
+    """A queue's address in moto."""
     return str(boto3.client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
 
 
@@ -44,25 +48,31 @@ class Leaders:
             received = sqs.receive_message(QueueUrl=jobs, MaxNumberOfMessages=min(10, most)).get("Messages", [])
             if not received:
                 return
-            for message in received:
-                most -= 1
-                job = Job.from_message(message["Body"])
-                self.jobs.append(job)
-                result = self.solve(job)
-                sqs.delete_message(QueueUrl=jobs, ReceiptHandle=message["ReceiptHandle"])
-                if result is None:
-                    continue
-                result = Result.from_json(json.dumps({**json.loads(result.to_json()), "job_id": message["MessageId"]}))
-                result = Result.from_json(json.dumps({**json.loads(result.to_json()), "tag": job.tag}))
-                if self.store:
-                    key = result_key(result.job_id)
-                    s3.put_object(Bucket=NAMES.bucket, Key=key, Body=result.to_json().encode())
-                    s3.put_object(Bucket=NAMES.bucket, Key=f"results/{result.job_id}/stdout", Body=b"")
-                if self.announce:
-                    said = json.loads(result.announcement())
-                    if self.earlier:
-                        said = {key: said[key] for key in ("driver", "solver", "task_state")} | {"task_id": "invented"}
-                    sqs.send_message(QueueUrl=queue(NAMES.result_queue), MessageBody=json.dumps(said))
+            said = [self._done(message["Body"], message["MessageId"], s3) for message in received]
+            taken = [{"Id": str(place), "ReceiptHandle": m["ReceiptHandle"]} for place, m in enumerate(received)]
+            sqs.delete_message_batch(QueueUrl=jobs, Entries=taken)
+            announced = [{"Id": str(place), "MessageBody": body} for place, body in enumerate(said) if body]
+            if announced and self.announce:
+                sqs.send_message_batch(QueueUrl=queue(NAMES.result_queue), Entries=announced)
+            most -= len(received)
+
+    def _done(self, body: str, job_id: str, s3: Any) -> str:
+        """Do a job; its announcement, empty where nothing comes of it."""
+        job = Job.from_message(body)
+        self.jobs.append(job)
+        result = self.solve(job)
+        if result is None:
+            return ""
+        result = replace(result, job_id=job_id, tag=job.tag)
+        if self.store:
+            for key, text in ((result_key(job_id), result.to_json()), (f"results/{job_id}/stdout", "")):
+                s3.put_object(Bucket=NAMES.bucket, Key=key, Body=text.encode())
+        announcement = result.announcement()
+        if self.earlier:
+            said = json.loads(announcement)
+            said = {key: said[key] for key in ("driver", "solver", "task_state")} | {"task_id": "invented"}
+            announcement = json.dumps(said)
+        return announcement
 
 
 class _Watcher(io.StringIO):

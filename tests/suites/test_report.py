@@ -63,6 +63,7 @@ def test_it_is_one_file_that_fetches_nothing_and_has_both_pictures(tmp_path: Pat
         assert (tmp_path / name).stat().st_size > 1000
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_wrong_answers_stand_before_the_scores_and_the_run_is_marked(tmp_path: Path) -> None:
     written = report.write([OLD, NEW], tmp_path)
     assert not written.right
@@ -85,6 +86,7 @@ def test_names_and_reasons_can_t_do_anything_in_the_page(tmp_path: Path) -> None
     assert evil in shown.text
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_each_problem_has_a_row_with_a_link_to_its_files(tmp_path: Path) -> None:
     files = "s3://123-bucket/results/id/"
     report.write([run("a", row("p", files=files), row("q", ""))], tmp_path)

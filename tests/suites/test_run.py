@@ -14,16 +14,10 @@ from satcomp_infra.jobs import Job, Result, Verdict
 from satcomp_infra.suites import records
 from satcomp_infra.suites.journal import Run
 
-from ..typing_commands import NAMES, Answer, create, queued, run
+from ..typing_commands import NAMES, Answer, exists, queued, run
 from .leaders import Leaders, benchmarks, queue, results_left, sat, suite
 
 pytestmark = pytest.mark.usefixtures("aws", "no_pictures")
-
-
-@pytest.fixture
-def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They take a second to draw, and are tested elsewhere."""
-    monkeypatch.setattr("satcomp_infra.suites.plots.missing", lambda: "no pictures")
 
 
 def rows(directory: Path) -> list[dict[str, str]]:
@@ -41,7 +35,7 @@ def uploaded() -> list[str]:
 
 
 def start(tmp_path: Path, *more: object, leaders: Leaders, number: int = 3, speed: float = 1) -> Answer:
-    create("parallel")
+    exists("parallel")
     words = (suite(tmp_path / "suite", number), "--timeout", 60, "--yes", "--output", tmp_path / "run", *more)
     return benchmarks(*words, act=leaders.work, speed=speed)
 
@@ -74,7 +68,7 @@ class TestWhole:
         assert "likely          0.00 USD, by earlier runs of 3 problems" in second.err
 
     def test_above_the_budget_nothing_is_sent(self, tmp_path: Path) -> None:
-        create("parallel")
+        exists("parallel")
         words = (suite(tmp_path / "suite"), "--timeout", 1000, "--yes", "--output", tmp_path / "run")
         answer = benchmarks(*words, "--budget", "1")
         assert answer.code == 1
@@ -87,7 +81,7 @@ class TestWhole:
         assert benchmarks(*less, "--budget", "1", act=Leaders().work).code == 0
 
     def test_without_yes_and_without_anybody_to_ask_nothing_is_sent(self, tmp_path: Path) -> None:
-        create("parallel")
+        exists("parallel")
         answer = benchmarks(suite(tmp_path / "suite"), "--timeout", 60, "--output", tmp_path / "run")
         assert answer.code == 2
         assert "nobody is there to ask. Add --yes" in answer.words
@@ -167,7 +161,7 @@ class TestWhole:
         )
 
     def test_workers_on_the_parallel_track_are_refused(self, tmp_path: Path) -> None:
-        create("parallel")
+        exists("parallel")
         answer = benchmarks(suite(tmp_path / "suite"), "--timeout", 60, "--workers", 2, "--yes")
         assert answer.code == 2
         assert "which has no workers" in answer.err
@@ -199,7 +193,7 @@ class TestFinding:
         assert results_left() == []
 
     def test_other_clients_messages_are_left_to_them(self, tmp_path: Path) -> None:
-        create("parallel")
+        exists("parallel")
         others = [{"task_id": f"other {place}", "verdict": "SAT"} for place in range(15)]
         for other in others:
             boto3.client("sqs").send_message(QueueUrl=queue(NAMES.result_queue), MessageBody=json.dumps(other))
@@ -218,7 +212,7 @@ class TestFinding:
                     handle = message["ReceiptHandle"]
                     sqs.change_message_visibility(QueueUrl=jobs, ReceiptHandle=handle, VisibilityTimeout=0)
 
-        create("parallel")
+        exists("parallel")
         words = (suite(tmp_path / "suite"), "--timeout", 60, "--yes", "--output", tmp_path / "run")
         answer = benchmarks(*words, act=act)
         assert answer.code == 0
@@ -239,7 +233,7 @@ def interrupt() -> None:
 
 class TestResuming:
     def interrupted(self, tmp_path: Path, leaders: Leaders, done: int, number: int = 12) -> None:
-        create("parallel")
+        exists("parallel")
         words = (suite(tmp_path / "suite", number), "--timeout", 60, "--yes", "--output", tmp_path / "run")
 
         def act() -> None:
@@ -265,7 +259,7 @@ class TestResuming:
         assert "Sending" not in again.err
 
     def test_what_was_not_sent_is_sent(self, tmp_path: Path) -> None:
-        create("parallel")
+        exists("parallel")
         words = (suite(tmp_path / "suite", 12), "--timeout", 60, "--yes", "--output", tmp_path / "run")
         assert benchmarks(*words, when="Sending", act=interrupt).code == 130
         assert queued() == []
@@ -354,7 +348,7 @@ class TestResuming:
         assert len(leaders.jobs) == 4
 
     def test_a_second_client_follows_the_same_run_and_sends_nothing(self, tmp_path: Path) -> None:
-        create("parallel")
+        exists("parallel")
         words = (suite(tmp_path / "suite", 12), "--timeout", 60, "--yes", "--output", tmp_path / "run")
         leaders, seconds = Leaders(), []
 
@@ -405,7 +399,7 @@ class TestResuming:
         assert len(leaders.jobs) == 5
 
     def test_a_directory_without_a_run_is_told(self, tmp_path: Path) -> None:
-        create("parallel")
+        exists("parallel")
         answer = benchmarks("--resume", tmp_path)
         assert answer.code == 2
         assert "holds no run" in answer.words
@@ -463,6 +457,6 @@ def test_the_sample_suite_is_written_with_what_is_right_of_it(tmp_path: Path) ->
 
 
 def test_send_message_is_as_it_was() -> None:
-    create("parallel")
+    exists("parallel")
     run("send", "--location", f"s3://{NAMES.bucket}/test.cnf", "--workers", "0")
     assert "tag" not in queued()[0]
