@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from moto.core.responses import ActionResult
+from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
 from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS
 from moto.ec2.models.instances import Instance
 from moto.ec2.responses.instances import InstanceResponse
@@ -15,6 +16,7 @@ from moto.servicequotas.exceptions import NoSuchResource
 from moto.servicequotas.responses import ServiceQuotasResponse
 
 from ..tracks import TRACKS
+from .slim_moto import Offerings
 
 if TYPE_CHECKING:
     from .groups import Groups
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _PAGE = 100
+_OTHER_PARTITIONS = ("cn-", "us-gov-")
 _VCPU_QUOTA = "L-1216C47A"
 _NEW_ACCOUNT = 5
 """vCPUs that AWS gives to an account that has not asked for more."""
@@ -47,7 +50,7 @@ def page(items: list[Any], token: str | None, size: int | None = None) -> tuple[
 
 
 def fill_ec2(world: World, groups: Groups, machines: Machines) -> None:
-    """Moto ends an instance within the call, and loses its place in long lists."""
+    """Moto ends an instance within the call, loses its place in long lists, and has switched on every region."""
     moto_terminate = Instance.terminate
 
     @replace(Instance, "terminate")
@@ -80,12 +83,18 @@ def fill_ec2(world: World, groups: Groups, machines: Machines) -> None:
         left = [found for found in answer["Reservations"] if not token or age[found.id] > age[token]]
         return ActionResult({"Reservations": left[:size], "NextToken": left[size - 1].id if len(left) > size else None})
 
-    kinds = {track.instance_type for track in TRACKS.values()}
-    if world.settings.zones:
-        for region, offerings in INSTANCE_TYPE_OFFERINGS["availability-zone"].items():
-            INSTANCE_TYPE_OFFERINGS["availability-zone"][region] = [
-                o for o in offerings if o["InstanceType"] not in kinds or o["Location"] in world.settings.zones
-            ]
+    # Those that AWS switches on for each account: where a project isn't found, all of them are asked.
+    RegionsAndZonesBackend.regions = [
+        region
+        for region in RegionsAndZonesBackend.regions
+        if region.opt_in_status == "opt-in-not-required" and not region.name.startswith(_OTHER_PARTITIONS)
+    ]
+
+    kinds, zones = {track.instance_type for track in TRACKS.values()}, world.settings.zones
+    if zones:
+        INSTANCE_TYPE_OFFERINGS["availability-zone"] = Offerings(
+            "availability-zone", lambda offer: offer["InstanceType"] not in kinds or offer["Location"] in zones
+        )
 
 
 def fill_service_quotas(world: World) -> None:

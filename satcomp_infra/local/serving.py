@@ -10,10 +10,10 @@ import select
 import signal
 import sys
 import time
-from functools import cache
 from typing import TYPE_CHECKING
 
 from ..errors import SatcompError
+from . import slim_moto
 from .environment import ACCESS_KEY
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class _Cloud:
 
     def __init__(self, settings: Settings, faults: Faults, port: int, *, temporary: bool) -> None:
         gc.disable()  # moto makes a million objects that stay: looking through them again and again takes a while
+        slim_moto.load()
         from . import gaps, gaps_ecs, gaps_scaling, gaps_stacks
         from .control import Control
         from .gaps_sqs import Queues
@@ -141,18 +142,12 @@ class _Cloud:
 
 
 def _shield_moto() -> None:
-    """Make moto independent of the user's AWS settings, and quick to start."""
+    """Make moto independent of the user's AWS settings."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ["AWS_ACCESS_KEY_ID"] = os.environ["AWS_SECRET_ACCESS_KEY"] = ACCESS_KEY
     os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
-    from botocore.loaders import JSONFileLoader
-
-    # moto opens a session after the other while it is imported, each of which would parse AWS's endpoints again.
-    load = JSONFileLoader.load_file
-    loaded = cache(lambda path: load(JSONFileLoader(), path))
-    JSONFileLoader.load_file = lambda _, path: loaded(path)  # type: ignore[method-assign, assignment]
 
 
 def _notice_signals() -> int:

@@ -129,6 +129,16 @@ def test_one_zone_has_no_machines(empty: Solver) -> None:
     assert zones(empty) == {f"us-east-1{letter}" for letter in "abcdf"}
 
 
+def test_a_service_that_was_left_out_is_there_when_it_is_asked_for(empty: Solver) -> None:
+    assert empty.client("apigateway").get_rest_apis()["items"] == []
+
+
+def test_the_regions_are_those_that_each_account_has(empty: Solver) -> None:
+    regions = {region["RegionName"] for region in empty.ec2.describe_regions()["Regions"]}
+    assert {"us-east-1", "eu-central-1", "sa-east-1"} < regions
+    assert not {"us-gov-west-1", "cn-north-1", "ap-east-1"} & regions
+
+
 def test_a_large_cluster_is_simulated_and_listed_page_by_page() -> None:
     with cloud.start(
         region=REGION, simulate_nodes=True, zones=["us-east-1b"], stack_delay=0.05, boot_delay=0.05, vcpu_quota=100_000
