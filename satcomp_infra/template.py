@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,13 @@ def _environment() -> jinja2.Environment:
 
 def read(text: str) -> dict[str, Any]:
     """A template's text as data; the short forms of CloudFormation's functions (`!Ref x`) become the long ones."""
+    document: dict[str, Any] = pickle.loads(_pickled(text))  # noqa: S301 - made below
+    return document
+
+
+@lru_cache(maxsize=8)
+def _pickled(text: str) -> bytes:
+    """What the text says, so that it is parsed once and each caller gets data of their own."""
     import yaml
 
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the one in C is ten times as fast
@@ -98,8 +106,7 @@ def read(text: str) -> dict[str, Any]:
         return {tag if tag in ("Ref", "Condition") else f"Fn::{tag}": value}
 
     Loader.add_multi_constructor("!", long_form)
-    document: dict[str, Any] = yaml.load(text, Loader)  # noqa: S506 - a safe loader, with functions
-    return document
+    return pickle.dumps(yaml.load(text, Loader))  # noqa: S506 - a safe loader, with functions
 
 
 def zones_offering(ec2: EC2Client, instance_types: Sequence[str]) -> list[str]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import gc
 import inspect
-import pickle
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from botocore.model import ServiceModel
     from moto.ec2.models.route_tables import RouteTable
 
 ACCOUNT = "123456789012"  # moto's
@@ -23,6 +23,8 @@ OTHER_REGIONS = ("us-west-2", "eu-central-1")
 @pytest.fixture(scope="session", autouse=True)
 def service_models_are_read_once() -> Iterator[None]:
     """botocore works out anew for each session what is the same for all: most of a command's time here."""
+    from botocore import utils
+    from botocore.client import ClientCreator
     from botocore.compat import accepts_kwargs
     from botocore.hooks import EventAliaser
     from botocore.loaders import JSONFileLoader, Loader
@@ -33,6 +35,14 @@ def service_models_are_read_once() -> Iterator[None]:
     full_name = EventAliaser._alias_event_name
     names = cache(lambda event: full_name(EventAliaser(None), event))
 
+    methods: dict[str, dict[str, Any]] = {}
+    create_methods = ClientCreator._create_methods
+
+    def methods_of(creator: ClientCreator, model: ServiceModel) -> dict[str, Any]:
+        if model.service_name not in methods:
+            methods[model.service_name] = create_methods(creator, model)
+        return dict(methods[model.service_name])
+
     def takes_any_keyword(function: Callable[..., Any]) -> bool:
         code = getattr(function, "__code__", None)
         return bool(code.co_flags & inspect.CO_VARKEYWORDS) if code else accepts_kwargs(function)
@@ -40,6 +50,8 @@ def service_models_are_read_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(JSONFileLoader, "load_file", lambda _, path: read(path))
         patch.setattr(Loader, "list_available_services", lambda _, type_name: services(type_name))
+        patch.setattr(ClientCreator, "_create_methods", methods_of)
+        patch.setattr(utils, "_parse_timestamp_with_tzinfo", lru_cache(1000)(utils._parse_timestamp_with_tzinfo))
         patch.setattr("botocore.hooks.accepts_kwargs", takes_any_keyword)
         patch.setattr(EventAliaser, "_alias_event_name", lambda _, event_name: names(event_name))
         yield
@@ -50,17 +62,6 @@ def _leave_out_of_garbage_collections() -> None:
     """What is there by now stays (moto makes a million objects when it is imported); looking through it takes long."""
     gc.collect()
     gc.freeze()
-
-
-@cache
-def _parse(template: str) -> bytes:
-    """What moto makes of a template, which it may change afterwards: pickled. By the loader in C, ten times as fast."""
-    import yaml
-    from moto.cloudformation.utils import yaml_tag_constructor
-
-    loader = getattr(yaml, "CLoader", yaml.Loader)
-    yaml.add_multi_constructor("", yaml_tag_constructor, Loader=loader)
-    return pickle.dumps(yaml.load(template, Loader=loader))
 
 
 @cache
@@ -101,6 +102,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from moto.servicequotas.models import ServiceQuotasBackend
     from moto.ssm import models as ssm
 
+    from satcomp_infra.local import stack_templates
+
     def delete(self: RouteTable, account_id: str, region_name: str) -> None:
         self._associations.clear()
         self.ec2_backend.delete_route_table(self.id)
@@ -117,7 +120,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(AutoScalingResponse, "describe_scaling_activities", lambda _: nothing, raising=False)
     # moto knows the quotas of networks alone.
     monkeypatch.setattr(ServiceQuotasBackend, "get_service_quota", lambda *_, **__: {"QuotaCode": "", "Value": 640.0})
-    monkeypatch.setattr(Stack, "parse_template", staticmethod(lambda text: pickle.loads(_parse(text))))
+    monkeypatch.setattr(Stack, "parse_template", staticmethod(stack_templates.parse))
     _leave_out_of_garbage_collections()
     with mock_aws():
         yield

@@ -14,7 +14,7 @@ from moto.efs.models import AccessPoint
 from .gaps import page, replace
 from .settings import ACCOUNT
 from .stack_model import LocalStack
-from .stack_templates import check_capabilities, check_name, read
+from .stack_templates import check_capabilities, check_name, parse, read
 
 if TYPE_CHECKING:
     from .stacks import Stacks
@@ -27,6 +27,8 @@ def fill(stacks: Stacks) -> None:
     response = CloudFormationResponse
     # moto's access points have no id for CloudFormation: !Ref is then the description of a Python object.
     AccessPoint.physical_resource_id = property(lambda point: point.access_point_id)  # type: ignore[attr-defined]
+
+    Stack.parse_template = staticmethod(parse)  # type: ignore[method-assign, assignment]
 
     @replace(response, "create_stack")
     def create_stack(self: CloudFormationResponse) -> ActionResult:

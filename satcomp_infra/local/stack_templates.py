@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import pickle
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
+import yaml
 from moto.cloudformation.exceptions import CloudFormationError, ValidationError
-from moto.cloudformation.models import Stack
+from moto.cloudformation.utils import yaml_tag_constructor
 from yaml import YAMLError
+from yaml.parser import ParserError
+from yaml.scanner import ScannerError
 
 _BODY_LIMIT = 51_200
 _NAME = r"[a-zA-Z][-a-zA-Z0-9]*"
@@ -23,7 +29,7 @@ def read(body: str) -> dict[str, Any]:
             f"have length less than or equal to {_BODY_LIMIT}"
         )
     try:
-        template = Stack.parse_template(body)
+        template = parse(body)
     except (YAMLError, ValueError) as error:
         words = " ".join(str(error).split())
         raise ValidationError(message=f"Template format error: YAML not well-formed. ({words})") from error
@@ -37,6 +43,22 @@ def read(body: str) -> dict[str, Any]:
             "block of the template"
         )
     return template
+
+
+def parse(body: str) -> Any:
+    """What moto makes of a template's text, YAML or JSON. Raises YAMLError or ValueError where it is neither."""
+    return pickle.loads(_pickled(body))  # noqa: S301 - made below
+
+
+@lru_cache(maxsize=32)
+def _pickled(body: str) -> bytes:
+    """The same, so that it is parsed once and each caller gets data of their own."""
+    loader = getattr(yaml, "CLoader", yaml.Loader)  # ten times as fast as moto's
+    yaml.add_multi_constructor("", yaml_tag_constructor, Loader=loader)
+    try:
+        return pickle.dumps(yaml.load(body, Loader=loader))  # noqa: S506 - as moto does
+    except (ParserError, ScannerError):
+        return pickle.dumps(json.loads(body))
 
 
 def check_name(name: str) -> None:
