@@ -19,9 +19,9 @@ HUP, INT, TERM = signal.SIGHUP, signal.SIGINT, signal.SIGTERM
 COMMAND = """\
 import time
 from pathlib import Path
-from satcomp_infra import cli
+from satcomp_infra.command_line import Parser
 def parser():
-    return cli.Parser("x", "purpose", "  ./x")
+    return Parser("x", "purpose", usage=[""], examples=[], exit_codes={})
 def run(args, console):
     console.when_interrupted = "Machines may be running."
     try:

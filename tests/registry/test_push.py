@@ -112,7 +112,7 @@ class TestAPush:
             monkeypatch.setenv("DOCKER_HOST", host)
             answer = push("--leader", "my-solver:leader")
         assert answer.code == 0, answer.err
-        assert f"the registry confirms {registry.manifest(PROJECT, 'leader')['digest']}." in answer.out
+        assert f"The registry confirms: {registry.manifest(PROJECT, 'leader')['digest']}" in answer.words
 
     def test_credentials_are_left_nowhere(self, registry: Registry, tmp_path: Path) -> None:
         fresh(registry)

@@ -146,7 +146,7 @@ class TestSetup:
         finally:
             local.set_faults(zones_without_capacity=None)
         assert answer.code == 1
-        assert "The cluster is back at the leader, as before." in answer.err
+        assert "The cluster is back at the leader, as before." in answer.words
         assert [node.task for node in local.nodes()] == before
         assert abs(in_minutes(stop_at()) - in_minutes(stop)) < 1
 
@@ -190,7 +190,7 @@ class TestSetup:
         assert interrupted == ["running", "stopping"]
         assert answer.code == 130
         assert "All machines are gone" not in answer.err
-        assert "AWS goes on with that. To see that none is left:" in answer.err
+        assert "AWS goes on with that. To see that none is left:" in answer.words
         assert Cluster.of(Aws.connect(), find(Aws.connect(), None)).look().desired_instances == 0
 
     @pytest.mark.parametrize(("by", "code"), [("SIGTERM", 143), ("a closed terminal", 129)])
