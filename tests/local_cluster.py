@@ -33,7 +33,7 @@ SLEEP = "exec sleep 1000"
 REAL = f"exec {sys.executable} -m satcomp_infra.node $1"
 
 
-def eventually(look: Callable[[], T], *, within: float = 20.0) -> T:
+def eventually(look: Callable[[], T], *, within: float = 60.0) -> T:
     """What `look` returns, as soon as that is true."""
     deadline = time.monotonic() + within
     while not (seen := look()):

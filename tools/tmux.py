@@ -63,7 +63,7 @@ class Screen:
         self.wait_on_pane(r"\A\$ ?\n*\Z", history=False)
         self._tmux("clear-history")
 
-    def wait_for(self, pattern: str, seconds: float = 20) -> str:
+    def wait_for(self, pattern: str, seconds: float = 60) -> str:
         """Wait until the last command has shown something, and return all that it has."""
         deadline = time.monotonic() + seconds
         while not re.search(pattern, shown := self.text(), re.MULTILINE):

@@ -18,7 +18,7 @@ NODE = (sys.executable, str(HERE / "node.py"))
 CLUSTER = "TestCluster"
 STACK = "solver"
 REGION = "us-east-1"
-PATIENCE = 15.0
+PATIENCE = 60.0
 
 T = TypeVar("T")
 

@@ -76,7 +76,7 @@ class Cloud:
         except ClientError:
             return None
 
-    def result(self, job_id: str, within: float = 10.0) -> Result:
+    def result(self, job_id: str, within: float = 60.0) -> Result:
         """The job's result, once its message is off the queue, which is the last thing that happens."""
         text = eventually(lambda: self.stored(job_id), f"result of {job_id}", within) or b""
         eventually(lambda: self.depth() == 0, "an empty job queue", within)

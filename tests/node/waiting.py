@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T], what: str, within: float = 10.0) -> T:
+def eventually(look: Callable[[], T], what: str, within: float = 60.0) -> T:
     """The first result of `look` that is true."""
     deadline = time.monotonic() + within
     while not (seen := look()):

@@ -51,7 +51,7 @@ class Registry:
         self._await_socket(home / "engine.sock")
         self.engine = docker.client.DockerClient(base_url=self.host)
 
-    def _await_socket(self, path: Path, within: float = 20.0) -> None:
+    def _await_socket(self, path: Path, within: float = 60.0) -> None:
         deadline = time.monotonic() + within
         log = self.home / "engine.log"
         while True:
