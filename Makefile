@@ -19,7 +19,7 @@ TEST_PROCESSES ?= $(shell expr 3 \* `getconf _NPROCESSORS_ONLN` / 2)
 rehearse: .venv
 	$(BIN)/python rehearse $(ARGS)
 
-test: .venv/ready-test
+test: .venv/ready-test .venv-aws/ready
 	$(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
 
 lint: .venv/ready-test
@@ -43,6 +43,12 @@ security: .venv/ready .venv-tools/ready
 
 .venv/ready-test: .venv/ready
 	$(INSTALL) --editable '.[test]'
+	@touch $@
+
+# AWS's own command line, which the README uses for files: it wants a version of botocore of its own.
+.venv-aws/ready:
+	$(PYTHON) -m venv .venv-aws
+	.venv-aws/bin/python -m pip install --quiet --disable-pip-version-check awscli
 	@touch $@
 
 # Checkov wants other versions of what the commands need.
@@ -90,4 +96,4 @@ test-images: .venv/ready-test
 	SATCOMP_TEST_IMAGES=yes $(BIN)/pytest --timeout 1800 tests/images $(ARGS)
 
 clean:
-	rm -rf .venv .venv-tools build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-aws .venv-tools build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

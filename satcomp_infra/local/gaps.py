@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -130,3 +131,10 @@ def fill_service_quotas(world: World) -> None:
         if not is_vcpus(self):
             raise NoSuchResource
         return quota(_NEW_ACCOUNT)
+
+    @replace(ServiceQuotasResponse, "request_service_quota_increase")
+    def request_service_quota_increase(self: ServiceQuotasResponse) -> str:
+        """Taken, and never granted: AWS itself takes hours or days."""
+        asked = json.loads(self.body)
+        kept = {name: asked[name] for name in ("ServiceCode", "QuotaCode", "DesiredValue")}
+        return json.dumps({"RequestedQuota": {**kept, "Id": str(uuid.uuid4()), "Status": "PENDING"}})
