@@ -101,7 +101,7 @@ class TestWhole:
         assert "a competition would disqualify" in answer.out
 
     def test_the_answers_beside_each_directory_s_problems_count(self, tmp_path: Path) -> None:
-        create("parallel")
+        exists("parallel")
         for name in ("one", "two"):
             suite(tmp_path / name)
             (tmp_path / name / "expected.csv").write_text("problem,verdict\np1.cnf,UNSAT\n")
@@ -133,7 +133,7 @@ class TestWhole:
     def test_two_runs_begun_in_the_same_second_have_a_directory_each(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        create("parallel")
+        exists("parallel")
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr("satcomp_infra.commands.benchmarks._now", lambda: "now")
         others: list[Answer | None] = []
@@ -270,7 +270,7 @@ class TestResuming:
         assert len(leaders.jobs) == 12
 
     def test_the_budget_is_kept_and_what_was_spent_of_it_counts(self, tmp_path: Path) -> None:
-        create("parallel")
+        exists("parallel")
         output = tmp_path / "run"
         words = (suite(tmp_path / "suite", 12), "--timeout", 60, "--yes", "--output", output, "--budget", "5")
         assert benchmarks(*words, when="Sending", act=interrupt).code == 130
@@ -369,7 +369,7 @@ class TestResuming:
         def solve(job: Job) -> Result:
             return Result("", Verdict.UNSAT, str(job.problem), solver_output={"return_code": 20})
 
-        create("parallel")
+        exists("parallel")
         words = (suite(tmp_path / "suite", 5), "--timeout", 60, "--yes", "--output", tmp_path / "run")
         leaders, seconds = Leaders(solve, store=False, earlier=True), []
 
