@@ -89,7 +89,7 @@ def _without_offerings() -> Iterator[None]:
     from moto.utilities import utils
 
     load_resource = utils.load_resource
-    utils.load_resource = lambda resource: [] if resource.startswith(_OFFERINGS) else load_resource(resource)
+    utils.load_resource = lambda name, *more: [] if name.startswith(_OFFERINGS) else load_resource(name, *more)
     try:
         yield
     finally:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 
 import pytest
@@ -11,9 +12,16 @@ from satcomp_infra.local.faults import Faults
 from .clouds import NODE, REGION, Solver, eventually
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def solver() -> Iterator[Solver]:
-    """A complete stack with pushed images and nothing running, in a local cloud of the module's own."""
+    """A complete stack with pushed images, in a local cloud that all these modules share."""
+    with fresh() as solver:
+        yield solver
+
+
+@contextmanager
+def fresh() -> Iterator[Solver]:
+    """The same in a new local cloud."""
     delays = {"stack_delay": 0.1, "boot_delay": 0.1, "retry_delay": 0.1, "shutdown_delay": 0.5}
     with cloud.start(region=REGION, node_command=NODE, **delays) as local:
         solver = Solver(local)
@@ -27,6 +35,11 @@ def solver() -> Iterator[Solver]:
 def empty(solver: Solver) -> Iterator[Solver]:
     """The same, with nothing running before and after."""
     yield solver
+    clear(solver)
+
+
+def clear(solver: Solver) -> None:
+    """Let nothing run, and nothing go wrong."""
     solver.cloud.set_faults(**dict.fromkeys(field.name for field in fields(Faults)))
     solver.tasks(0, 0)
     solver.machines(0)

@@ -213,7 +213,7 @@ def test_tasks_without_room_say_what_is_missing(empty: Solver) -> None:
 
 def test_a_node_dies_when_it_was_said_to(empty: Solver) -> None:
     # Leaders are counted from the cloud's start, and other tests have started some.
-    empty.cloud.set_faults(deaths=[{"role": "leader", "index": index} for index in range(20)])
+    empty.cloud.set_faults(deaths=[{"role": "leader", "index": index} for index in range(100)])
     empty.machines(1)
     empty.tasks(leaders=1)
     eventually(

@@ -8,11 +8,20 @@ import signal
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from .clouds import CLUSTER, Solver, eventually, is_alive
+from .conftest import fresh
+
+
+@pytest.fixture(scope="module")
+def solver() -> Iterator[Solver]:
+    """In a cloud of its own: what services and groups have told from their beginning on is looked at here."""
+    with fresh() as solver:
+        yield solver
 
 
 @pytest.fixture(scope="module")

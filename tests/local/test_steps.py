@@ -17,17 +17,19 @@ from satcomp_infra.local.cloud import RunningNode
 from satcomp_infra.local.faults import Action, Failure, Faults, StepFault, When
 
 from .clouds import Solver, eventually, is_alive
+from .conftest import clear
 
 PUT = "s3.PutObject"
 
 
 @pytest.fixture(scope="module")
-def with_leader(solver: Solver) -> Solver:
+def with_leader(solver: Solver) -> Iterator[Solver]:
     solver.tasks(leaders=1)
     solver.machines(1)
     eventually(lambda: solver.running(1, 0))
     solver.client("s3").create_bucket(Bucket="bucket")
-    return solver
+    yield solver
+    clear(solver)
 
 
 @pytest.fixture
