@@ -5,12 +5,15 @@ from __future__ import annotations
 import gc
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import cache, lru_cache
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from botocore.awsrequest import AWSPreparedRequest
     from botocore.model import ServiceModel
     from moto.ec2.models.route_tables import RouteTable
 
@@ -96,6 +99,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from moto import mock_aws
     from moto.autoscaling.responses import AutoScalingResponse
     from moto.cloudformation.models import Stack
+    from moto.core.botocore_stubber import BotocoreStubber
     from moto.core.responses import ActionResult
     from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
     from moto.ec2.models.route_tables import RouteTable
@@ -121,6 +125,15 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     # moto knows the quotas of networks alone.
     monkeypatch.setattr(ServiceQuotasBackend, "get_service_quota", lambda *_, **__: {"QuotaCode": "", "Value": 640.0})
     monkeypatch.setattr(Stack, "parse_template", staticmethod(stack_templates.parse))
+    answer, lock = BotocoreStubber.__call__, RLock()
+
+    def answer_one_by_one(stubber: BotocoreStubber, event_name: str, request: AWSPreparedRequest, **more: Any) -> Any:
+        """Commands call in several threads, moto's backends are for one; but waiting for messages takes a second."""
+        waits = "ReceiveMessage" in str(request.headers.get("X-Amz-Target"))
+        with nullcontext() if waits else lock:
+            return answer(stubber, event_name, request, **more)
+
+    monkeypatch.setattr(BotocoreStubber, "__call__", answer_one_by_one)
     _leave_out_of_garbage_collections()
     with mock_aws():
         yield

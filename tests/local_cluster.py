@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -25,21 +24,12 @@ from satcomp_infra.local.walkthrough import register_images
 from satcomp_infra.project import CLUSTER, Project
 
 from .typing_commands import PROJECT, create
+from .waiting import eventually
 
-T = TypeVar("T")
 ROOT = Path(__file__).parent.parent
 ZONES = ("us-east-1a", "us-east-1b")
 SLEEP = "exec sleep 1000"
 REAL = f"exec {sys.executable} -m satcomp_infra.node $1"
-
-
-def eventually(look: Callable[[], T], *, within: float = 60.0) -> T:
-    """What `look` returns, as soon as that is true."""
-    deadline = time.monotonic() + within
-    while not (seen := look()):
-        assert time.monotonic() < deadline, f"still {seen!r} after {within} seconds"
-        time.sleep(0.05)
-    return seen
 
 
 class LocalCluster:

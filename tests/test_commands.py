@@ -119,7 +119,8 @@ class TestUpdate:
     def test_while_machines_run_it_is_refused_with_the_command_that_stops_them(self) -> None:
         exists()
         push_images("leader", "worker")
-        run("instances", "--option", "setup", "--workers", "1")
+        started = run("instances", "--option", "setup", "--workers", "1")
+        assert started.code == 0, started.err
         answer = run("update", "--project", PROJECT, "--solver-type", "parallel")
         assert answer.code == 1
         assert "still runs 2 machines of the cloud track" in answer.err
@@ -151,7 +152,8 @@ class TestInstances:
     def test_shutdown_leaves_no_machine_and_may_be_repeated(self) -> None:
         exists()
         push_images("leader", "worker")
-        run("instances", "--option", "setup", "--workers", "1")
+        started = run("instances", "--option", "setup", "--workers", "1")
+        assert started.code == 0, started.err
         for _ in range(2):
             answer = run("instances", "--option", "shutdown")
             assert (answer.code, answer.out) == (
@@ -416,7 +418,8 @@ class TestDelete:
     def test_running_machines_are_stopped_first(self) -> None:
         exists()
         push_images("leader", "worker")
-        run("instances", "--option", "setup", "--workers", "1")
+        started = run("instances", "--option", "setup", "--workers", "1")
+        assert started.code == 0, started.err
         assert run("delete", "--project", PROJECT, "--yes").code == 0
 
     def test_what_is_not_there_is_deleted_already(self) -> None:

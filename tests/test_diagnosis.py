@@ -14,8 +14,9 @@ from satcomp_infra.diagnosis import KNOWN, Finding, diagnose, examine
 from satcomp_infra.evidence import Evidence
 from satcomp_infra.observation import gather
 
-from .local_cluster import REAL, SLEEP, ZONES, LocalCluster, eventually, running
+from .local_cluster import REAL, SLEEP, ZONES, LocalCluster, running
 from .typing_commands import NAMES, PROJECT
+from .waiting import eventually
 
 TYPE = "m6i.4xlarge"
 

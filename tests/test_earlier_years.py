@@ -19,7 +19,8 @@ from satcomp_infra.evidence import Evidence, Machine
 from satcomp_infra.jobs import Job, S3Uri, Verdict
 from satcomp_infra.node.manifest import Node
 
-from .local_cluster import REAL, LocalCluster, eventually, running
+from .local_cluster import REAL, LocalCluster, running
+from .waiting import eventually
 
 JOB = Job(S3Uri("bucket", "problem.cnf"), timeout_seconds=20)
 NODE = Path(__file__).with_name("earlier_years.py")

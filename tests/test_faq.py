@@ -19,8 +19,9 @@ from satcomp_infra.observation import gather
 from satcomp_infra.progress import Console
 
 from . import readme
-from .local_cluster import REAL, SLEEP, ZONES, LocalCluster, eventually, running
+from .local_cluster import REAL, SLEEP, ZONES, LocalCluster, running
 from .typing_commands import NAMES, PROJECT, run
+from .waiting import eventually
 
 IN_README = "my-solver"
 """What the project is called there."""

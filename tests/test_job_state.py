@@ -16,8 +16,8 @@ from satcomp_infra.jobs import Job, S3Uri
 from satcomp_infra.progress import Console, Wait
 from satcomp_infra.project import NODE_MANIFEST_TABLE
 
-from .local_cluster import eventually
 from .typing_commands import NAMES, Clock, exists
+from .waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("aws")
 ON_QUEUE, TAKEN = Backlog(1, 0, 0), Backlog(0, 1, 0)

@@ -17,9 +17,9 @@ from satcomp_infra.local.cloud import LocalCloud
 from satcomp_infra.local.walkthrough import register_images
 
 from . import readme
-from .local_cluster import eventually
 from .readme import ROOT, Block, Shell
 from .registry import engine
+from .waiting import eventually
 
 WALKTHROUGH = "The walkthrough"
 QUESTIONS = "When something doesn't work"

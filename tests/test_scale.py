@@ -18,8 +18,8 @@ from satcomp_infra.local.walkthrough import register_images
 from satcomp_infra.observation import gather
 from satcomp_infra.project import CLUSTER, Project
 
-from .local_cluster import eventually
 from .typing_commands import PROJECT, Answer, run
+from .waiting import eventually
 
 NODES = 130
 

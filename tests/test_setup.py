@@ -17,8 +17,8 @@ from satcomp_infra.local.faults import CallFault
 from satcomp_infra.local.walkthrough import register_images
 from satcomp_infra.progress import Console
 
-from .local_cluster import eventually
 from .typing_commands import PROJECT, Answer, answered
+from .waiting import eventually
 
 pytestmark = pytest.mark.slow
 ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")

@@ -27,9 +27,10 @@ from satcomp_infra.status import look
 from tools.tmux import Screen
 
 from .conftest import ACCOUNT, REGION
-from .local_cluster import REAL, ROOT, SLEEP, LocalCluster, eventually, running
+from .local_cluster import REAL, ROOT, SLEEP, LocalCluster, running
 from .test_states import Status
 from .typing_commands import PROJECT, Answer, exists, plain, run
+from .waiting import eventually
 
 HEALTHY = r"""Project         team/solver_1, cloud track, in us-east-1 of account 123456789012
 Infrastructure  ready \(job-queue-team-solver-1, CREATE_COMPLETE\)

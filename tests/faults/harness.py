@@ -20,8 +20,9 @@ from satcomp_infra.local.history import Event
 from satcomp_infra.project import Project
 
 from ..conftest import ACCOUNT, REGION
-from ..local_cluster import ROOT, LocalCluster, eventually, running
+from ..local_cluster import ROOT, LocalCluster, running
 from ..typing_commands import PROJECT
+from ..waiting import eventually
 from .cases import NOTICED_SECONDS, SOLVER, WORKER, Case, Does, plain
 from .report import Report, Tally
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from satcomp_infra.local.cloud import LocalCloud
+
+from ..waiting import eventually
 
 HERE = Path(__file__).parent
 TEMPLATE = (HERE / "template.yaml").read_text()
@@ -18,18 +19,6 @@ NODE = (sys.executable, str(HERE / "node.py"))
 CLUSTER = "TestCluster"
 STACK = "solver"
 REGION = "us-east-1"
-PATIENCE = 60.0
-
-T = TypeVar("T")
-
-
-def eventually(look: Callable[[], T], *, within: float = PATIENCE) -> T:
-    """What `look` returns, as soon as that is true."""
-    deadline = time.monotonic() + within
-    while not (seen := look()):
-        assert time.monotonic() < deadline, f"still {seen!r} after {within} seconds"
-        time.sleep(0.02)
-    return seen
 
 
 def is_alive(pid: int) -> bool:

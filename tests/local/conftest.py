@@ -9,7 +9,8 @@ import pytest
 from satcomp_infra.local import cloud
 from satcomp_infra.local.faults import Faults
 
-from .clouds import NODE, REGION, Solver, eventually
+from ..waiting import eventually
+from .clouds import NODE, REGION, Solver
 
 
 @pytest.fixture(scope="package")

@@ -13,7 +13,8 @@ from botocore.exceptions import ClientError
 
 from satcomp_infra.local import cloud
 
-from .clouds import CLUSTER, REGION, Solver, eventually
+from ..waiting import eventually
+from .clouds import CLUSTER, REGION, Solver
 
 NODES = 105
 

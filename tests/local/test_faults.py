@@ -14,7 +14,8 @@ from botocore.exceptions import ClientError
 from satcomp_infra.errors import SatcompError, UsageError
 from satcomp_infra.local.faults import CallFault, CallFaults, Failure, Faults
 
-from .clouds import CLUSTER, Solver, eventually
+from ..waiting import eventually
+from .clouds import CLUSTER, Solver
 
 SESSION = botocore.session.Session()
 ONE_CALL_OF_EACH_PROTOCOL = {

@@ -16,7 +16,8 @@ import pytest
 from satcomp_infra.errors import SatcompError
 from satcomp_infra.local import cloud, packages
 
-from .clouds import NODE, REGION, Solver, eventually, is_alive
+from ..waiting import eventually
+from .clouds import NODE, REGION, Solver, is_alive
 
 
 def with_a_node(local: cloud.LocalCloud) -> list[int]:

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from .clouds import CLUSTER, Solver, eventually, is_alive
+from ..waiting import eventually
+from .clouds import CLUSTER, Solver, is_alive
 from .conftest import fresh
 
 

@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError
 
 from satcomp_infra.local import cloud
 
-from .clouds import CLUSTER, REGION, STACK, TEMPLATE, Solver, eventually
+from ..waiting import eventually
+from .clouds import CLUSTER, REGION, STACK, TEMPLATE, Solver
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from satcomp_infra.errors import UsageError
 from satcomp_infra.local.cloud import RunningNode
 from satcomp_infra.local.faults import Action, Failure, Faults, StepFault, When
 
-from .clouds import Solver, eventually, is_alive
+from ..waiting import eventually
+from .clouds import Solver, is_alive
 from .conftest import clear
 
 PUT = "s3.PutObject"

@@ -21,7 +21,7 @@ from satcomp_infra.jobs import Job, Result, S3Uri
 from satcomp_infra.node.manifest import NodeType
 from satcomp_infra.project import NODE_MANIFEST_TABLE, TASK_END_TABLE
 
-from .waiting import eventually
+from ..waiting import PATIENCE, eventually
 
 BUCKET, JOBS, RESULTS, FAILED = "team-bucket", "SatCompQueue", "SatCompOutputQueue", "SatCompDeadLetterQueue"
 SATISFIABLE = b"p cnf 2 2\n1 2 0\n-1 0\n"
@@ -76,7 +76,7 @@ class Cloud:
         except ClientError:
             return None
 
-    def result(self, job_id: str, within: float = 60.0) -> Result:
+    def result(self, job_id: str, within: float = PATIENCE) -> Result:
         """The job's result, once its message is off the queue, which is the last thing that happens."""
         text = eventually(lambda: self.stored(job_id), f"result of {job_id}", within) or b""
         eventually(lambda: self.depth() == 0, "an empty job queue", within)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .waiting import eventually
+from ..waiting import eventually
 
 _ROOT = Path("/sys/fs/cgroup")
 

@@ -13,8 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from ..waiting import PATIENCE, eventually
 from .cloud import BUCKET, JOBS, RESULTS
-from .waiting import eventually
 
 CLONE = Path(__file__).parents[2]
 
@@ -117,7 +117,7 @@ class Node:
         assert self._process
         return self._process.pid
 
-    def await_log(self, text: str, within: float = 60.0) -> None:
+    def await_log(self, text: str, within: float = PATIENCE) -> None:
         eventually(lambda: text in self.log, f"'{text}' in the {self.role}'s log", within)
 
     def catches(self, number: signal.Signals) -> bool:
@@ -129,7 +129,7 @@ class Node:
         assert self._process
         self._process.send_signal(number)
 
-    def wait(self, within: float = 60.0) -> int:
+    def wait(self, within: float = PATIENCE) -> int:
         assert self._process
         return self._process.wait(within)
 

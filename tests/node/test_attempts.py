@@ -21,10 +21,10 @@ from satcomp_infra.node.earlier_attempts import MOST_ATTEMPTS, EarlierAttempts, 
 from satcomp_infra.node.log import LOG
 from satcomp_infra.node.stop import Stop, Stopped
 
+from ..waiting import eventually
 from .cloud import BUCKET, Cloud
 from .flaky import Fault, FlakyAws
 from .nodes import Metadata, Node
-from .waiting import eventually
 
 MakeNode = Callable[..., Node]
 ADDRESS = "10.0.1.5"

@@ -11,10 +11,10 @@ import pytest
 
 from satcomp_infra.jobs import Job, Verdict
 
+from ..waiting import eventually
 from .cloud import Cloud
 from .flaky import Fault, FlakyAws
 from .nodes import Metadata, Node
-from .waiting import eventually
 
 MakeNode = Callable[..., Node]
 MakeAws = Callable[..., FlakyAws]

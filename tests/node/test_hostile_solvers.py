@@ -13,9 +13,9 @@ import pytest
 from satcomp_infra.jobs import Job, Verdict
 from satcomp_infra.node.outputs import CAPTURED_STDOUT
 
+from ..waiting import eventually
 from .cloud import Cloud
 from .nodes import Metadata, Node
-from .waiting import eventually
 
 PYTHON = f"#!{sys.executable}\nimport os, sys, time\n"
 REPORT = """echo '{"return_code": 10, "artifacts": {"stdout_path": "'$1'/stdout.log"}}' > solver_out.json; exit 10"""

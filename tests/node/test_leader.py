@@ -14,9 +14,9 @@ import pytest
 from satcomp_infra.jobs import Job, S3Uri, Verdict
 from satcomp_infra.node.outputs import CAPTURED_STDERR, CAPTURED_STDOUT
 
+from ..waiting import eventually
 from .cloud import BUCKET, SATISFIABLE, Cloud
 from .nodes import Metadata, Node
-from .waiting import eventually
 
 ADDRESS = "10.0.1.5"
 KILL_GRACE = 0.6

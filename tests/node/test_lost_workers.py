@@ -15,9 +15,9 @@ from satcomp_infra.node.crew import Crew, CrewLost, Crews
 from satcomp_infra.node.log import LOG
 from satcomp_infra.node.stop import Stop
 
+from ..waiting import eventually
 from .cloud import Cloud
 from .nodes import Metadata, Node
-from .waiting import eventually
 
 MakeNode = Callable[..., Node]
 LEADER, WORKER = "10.0.1.5", "10.0.1.6"

@@ -21,9 +21,9 @@ from satcomp_infra.node.log import JobLog
 from satcomp_infra.node.settings import Timing
 from satcomp_infra.node.stop import Stop
 
+from ..waiting import eventually
 from .cloud import BUCKET, Cloud
 from .nodes import Metadata, Node
-from .waiting import eventually
 
 MakeNode = Callable[..., Node]
 ADDRESS = "10.0.1.5"

@@ -18,9 +18,9 @@ import pytest
 
 from satcomp_infra.jobs import Job, Verdict
 
+from ..waiting import eventually
 from .cloud import Cloud
 from .nodes import CLONE, Metadata, Node
-from .waiting import eventually
 
 SAMPLE = CLONE / "docker" / "sample-solver"
 KISSAT = shutil.which("kissat") or str(next(Path(sys.prefix).glob("lib/*/site-packages/sage_wheels/bin/kissat")))

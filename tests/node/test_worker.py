@@ -15,9 +15,9 @@ from satcomp_infra.node.manifest import NodeStatus
 from satcomp_infra.node.showing import MOST_LINES
 from satcomp_infra.node.worker_status import WorkerStatus
 
+from ..waiting import eventually
 from .cloud import Cloud
 from .nodes import Metadata, Node
-from .waiting import eventually
 
 MakeNode = Callable[..., Node]
 ADDRESS = "10.0.1.6"

@@ -17,9 +17,9 @@ from satcomp_infra.node.crew import Crew, Crews, CrewTaken
 from satcomp_infra.node.log import LOG
 from satcomp_infra.node.stop import Stop, Stopped
 
+from ..waiting import eventually
 from .cloud import Cloud
 from .nodes import Metadata, Node
-from .waiting import eventually
 
 FIRST, SECOND, WORKER = "10.0.1.5", "10.0.1.55", "10.0.1.6"
 

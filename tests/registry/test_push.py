@@ -16,8 +16,9 @@ import pytest
 
 from satcomp_infra import registry as registry_module
 from satcomp_infra.local.walkthrough import register_images
-from tests.local_cluster import SLEEP, LocalCluster, eventually, running
+from tests.local_cluster import SLEEP, LocalCluster, running
 from tests.typing_commands import PROJECT, Answer, run
+from tests.waiting import eventually
 
 from .engine import Registry
 from .inside import HOST
