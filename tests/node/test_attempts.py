@@ -21,7 +21,7 @@ from satcomp_infra.node.earlier_attempts import MOST_ATTEMPTS, EarlierAttempts, 
 from satcomp_infra.node.log import LOG
 from satcomp_infra.node.stop import Stop, Stopped
 
-from ..waiting import eventually
+from ..waiting import AT_ONCE, PATIENCE, eventually
 from .cloud import BUCKET, Cloud
 from .flaky import Fault, FlakyAws
 from .nodes import Metadata, Node
@@ -116,11 +116,11 @@ def test_a_stop_is_noted_where_the_next_leader_looks(make_node: MakeNode, metada
     asked = time.monotonic()
     leader.signal()
     assert leader.wait() == 0
-    assert time.monotonic() - asked < 2
+    assert time.monotonic() - asked < AT_ONCE
     assert cloud.waiting() == 1
     note = json.loads(cloud.stored(job_id, "attempts/1.json") or b"")
     assert (note["attempt"], note["ending"], note["node"]) == (1, "stopped", ADDRESS)
-    assert note["time"] == pytest.approx(time.time(), abs=20)
+    assert note["time"] == pytest.approx(time.time(), abs=60)
 
 
 @pytest.mark.slow
@@ -133,9 +133,9 @@ def test_a_stop_does_not_wait_for_s3(make_node: MakeNode, metadata: Metadata, cl
         leader.await_log(job_id)
         asked = time.monotonic()
         leader.signal()
-        eventually(lambda: cloud.waiting() == 1, "the job on the queue", within=2)
+        eventually(lambda: cloud.waiting() == 1, "the job on the queue", within=AT_ONCE)
         assert leader.wait() == 0
-        assert time.monotonic() - asked < 4
+        assert time.monotonic() - asked < AT_ONCE
     assert cloud.stored(job_id, "attempts/1.json") is None
 
 
@@ -162,7 +162,7 @@ def test_a_note_is_written_as_soon_as_s3_is_back(cloud: Cloud) -> None:
         for bucket in (BUCKET, "a-bucket-that-is-gone")
     ]
     for future in leaving:  # the other one is not tried again for ever
-        future.result(10)
+        future.result(PATIENCE)
     aws.close()
     assert earlier(cloud).look("id", 2, 0, Stop()).failures == 0
 

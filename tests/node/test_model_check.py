@@ -22,6 +22,8 @@ from satcomp_infra.node.outputs import CAPTURED_STDOUT, Outputs
 from satcomp_infra.node.settings import Settings, Timing
 from satcomp_infra.node.verdict import Judgement
 
+from ..waiting import AT_ONCE
+
 Clauses = list[list[int]]
 FORMULA = b"c of two variables\np cnf 2 2\n1 2 0\n-1 0\n"
 
@@ -294,7 +296,7 @@ def test_a_large_formula_is_checked_by_a_process(tmp_path: Path, last: bytes) ->
 def test_a_check_that_takes_too_long_leaves_the_answer_as_it_is(tmp_path: Path) -> None:
     started = time.monotonic()
     judgement = Bench(tmp_path, model_check=0.01).judge(JOB, LARGE * 20, b"v 1 0\n")
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < AT_ONCE
     assert (judgement.verdict, judgement.model) == (Verdict.SAT, "not checked: that takes more than 0.01 s")
 
 

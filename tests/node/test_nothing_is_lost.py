@@ -21,7 +21,7 @@ from satcomp_infra.node.log import JobLog
 from satcomp_infra.node.settings import Timing
 from satcomp_infra.node.stop import Stop
 
-from ..waiting import eventually
+from ..waiting import AT_ONCE, PATIENCE, eventually
 from .cloud import BUCKET, Cloud
 from .nodes import Metadata, Node
 
@@ -31,7 +31,7 @@ ADDRESS = "10.0.1.5"
 
 @pytest.fixture
 def leader(make_node: MakeNode, metadata: Metadata) -> Node:
-    node = make_node("leader", ADDRESS, retry=0)
+    node = make_node("leader", ADDRESS, retry=0, kill_grace=60)
     node.program("solver", "echo $$ > $SATCOMP_COMPETITION_DIR/pid; sleep 60")
     return node.start(metadata)
 
@@ -49,7 +49,7 @@ def test_a_stop_while_solving_gives_the_job_back_at_once(leader: Node, cloud: Cl
     asked = time.monotonic()
     leader.signal(signal.SIGTERM)
     assert leader.wait() == 0
-    assert time.monotonic() - asked < 2
+    assert time.monotonic() - asked < AT_ONCE
     assert not Path(f"/proc/{pid}").exists()
     assert cloud.waiting() == 1
     assert cloud.stored(job_id) is None
@@ -67,7 +67,7 @@ def test_a_solver_that_ignores_sigterm_does_not_delay_a_stop(leader: Node, cloud
     asked = time.monotonic()
     leader.signal(signal.SIGINT)
     assert leader.wait() == 0
-    assert time.monotonic() - asked < 2
+    assert time.monotonic() - asked < AT_ONCE
     assert cloud.waiting() == 1
 
 
@@ -75,14 +75,14 @@ def test_a_stop_while_waiting_for_workers_gives_the_job_back(leader: Node, cloud
     job_id = cloud.send(Job(cloud.upload("a.cnf"), num_workers=4))
     leader.await_log(job_id)
     leader.signal()
-    assert leader.wait(5) == 0
+    assert leader.wait() == 0
     assert cloud.waiting() == 1
 
 
 def test_an_idle_leader_stops_after_its_poll_and_takes_its_leave(leader: Node, cloud: Cloud) -> None:
     eventually(lambda: cloud.status(ADDRESS) == "READY", "a registered leader")
     leader.signal()
-    assert leader.wait(8) == 0
+    assert leader.wait() == 0
     assert cloud.nodes() == []
 
 
@@ -206,7 +206,7 @@ def test_a_message_that_can_not_be_extended_in_time_is_lost(cloud: Cloud, caplog
     sqs = get_session().create_client("sqs", endpoint_url=f"http://127.0.0.1:{silent.getsockname()[1]}")
     stop = Stop()
     with Lease(sqs, "http://x/1/q", "receipt", JobLog("id"), Timing(extension=0.05, visibility=1), stop) as lease:
-        assert stop.wait(1.5)
+        assert stop.wait(PATIENCE)
         with pytest.raises(LeaseLost):
             lease.check()
         (line,) = caplog.messages
@@ -229,7 +229,7 @@ def test_a_leader_whose_job_was_taken_breaks_it_off_and_stores_nothing(
     make_node: MakeNode, metadata: Metadata, cloud: Cloud
 ) -> None:
     """It was stopped for longer than the message stays hidden; what its solver has left meanwhile spoils nothing."""
-    timing = {"visibility": 1, "extension": 0.3, "retry": 0}
+    timing = {"visibility": 4, "extension": 0.3, "retry": 0}
     first, second = make_node("leader", ADDRESS, **timing), make_node("leader", "10.0.1.7", **timing)
     first.program("solver", "touch $SATCOMP_COMPETITION_DIR/pid; while [ ! -e go ]; do sleep 0.05; done; sleep 60")
     second.program("solver", "touch $SATCOMP_COMPETITION_DIR/pid; while [ ! -e go ]; do sleep 0.05; done; exit 10")
@@ -254,7 +254,7 @@ def test_a_leader_whose_job_was_taken_breaks_it_off_and_stores_nothing(
 def test_what_dead_attempts_have_left_is_removed_and_nothing_else(
     make_node: MakeNode, metadata: Metadata, cloud: Cloud
 ) -> None:
-    leader, other = make_node("leader", ADDRESS, abandoned=1), make_node("leader", "10.0.1.7", abandoned=1)
+    leader, other = make_node("leader", ADDRESS, abandoned=3), make_node("leader", "10.0.1.7", abandoned=3)
     names = {"dead": f"{uuid.uuid4()}.0123abcd", "fresh": f"{uuid.uuid4()}.0123abcd", "the team's": "portfolio"}
     paths = {what: leader.shared / name for what, name in names.items()}
     for what, path in paths.items():
@@ -271,7 +271,7 @@ def test_what_dead_attempts_have_left_is_removed_and_nothing_else(
     other.program("solver", "exit 0")
     other.start(metadata)
     eventually(lambda: not paths["dead"].exists(), "the dead attempt's directory is gone")
-    time.sleep(max(0.0, 1.5 - (time.time() - in_use.stat().st_ctime)))
+    time.sleep(max(0.0, 4.5 - (time.time() - in_use.stat().st_ctime)))
     assert other.log.count("an attempt has left that was killed") == 1
     assert in_use.exists()
     assert paths["fresh"].exists()

@@ -66,7 +66,7 @@ def run(directory: Path, path: str, arguments: Iterable[str] = (), clauses: Clau
     (directory / "input.json").write_text(json.dumps(given))
     environment = {"PATH": path, "SATCOMP_SHARED_DIR": str(directory.parent)}
     command = [SAMPLE / "solver", directory]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(("holes", "code", "says"), [(5, 10, "s SATISFIABLE"), (4, 20, "s UNSATISFIABLE")])
@@ -136,7 +136,7 @@ def test_a_leader_and_a_worker_solve_what_the_walkthrough_sends(
     ]
     for job_id, verdict in zip(jobs, (Verdict.SAT, Verdict.UNSAT), strict=True):
         eventually(lambda job_id=job_id: cloud.stored(job_id), "the result")  # type: ignore[misc]
-        result = cloud.result(job_id, within=15)
+        result = cloud.result(job_id)
         assert (result.verdict, result.reason, result.workers) == (verdict, "", (WORKER,))
     stdout = (cloud.stored(jobs[0], "stdout") or b"").decode()
     assert stdout.startswith("c 2 Kissats; this is ")

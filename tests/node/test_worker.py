@@ -15,7 +15,7 @@ from satcomp_infra.node.manifest import NodeStatus
 from satcomp_infra.node.showing import MOST_LINES
 from satcomp_infra.node.worker_status import WorkerStatus
 
-from ..waiting import eventually
+from ..waiting import AT_ONCE, eventually
 from .cloud import Cloud
 from .nodes import Metadata, Node
 
@@ -29,7 +29,7 @@ GOOD = f"{SAYS}while :; do say READY; sleep 0.1; done"
 
 @pytest.fixture
 def worker(make_node: MakeNode) -> Node:
-    node = make_node("worker", ADDRESS, leader=0.1)
+    node = make_node("worker", ADDRESS, leader=0.1, kill_grace=60)
     node.program("worker", GOOD)
     return node
 
@@ -144,7 +144,7 @@ def test_a_stop_ends_the_program_and_all_it_started_and_the_registration(
     asked = time.monotonic()
     worker.signal()
     assert worker.wait() == 0
-    assert time.monotonic() - asked < 2
+    assert time.monotonic() - asked < AT_ONCE
     assert cloud.nodes() == []
     assert not Path(f"/proc/{(worker.competition / 'stray').read_text().strip()}").exists()
 

@@ -17,7 +17,7 @@ from satcomp_infra.node.crew import Crew, Crews, CrewTaken
 from satcomp_infra.node.log import LOG
 from satcomp_infra.node.stop import Stop, Stopped
 
-from ..waiting import eventually
+from ..waiting import PATIENCE, eventually
 from .cloud import Cloud
 from .nodes import Metadata, Node
 
@@ -25,7 +25,7 @@ FIRST, SECOND, WORKER = "10.0.1.5", "10.0.1.55", "10.0.1.6"
 
 
 def crews_of(cloud: Cloud, address: str) -> Crews:
-    return Crews(cloud.dynamodb, cloud.dynamodb, address, f"id of {address}", patience=20)
+    return Crews(cloud.dynamodb, cloud.dynamodb, address, f"id of {address}", patience=PATIENCE)
 
 
 def gathering(crews: Crews, stop: Stop | None = None) -> Future[Crew]:
@@ -46,36 +46,36 @@ def say(cloud: Cloud, address: str, kind: str, **attributes: Any) -> None:
 
 def test_the_workers_of_a_leader_are_no_others_until_its_job_has_ended(cloud: Cloud) -> None:
     cloud.register_worker(WORKER, age=-60)
-    crew = gathering(crews_of(cloud, FIRST)).result(5)
+    crew = gathering(crews_of(cloud, FIRST)).result(PATIENCE)
     assert crew.addresses == (WORKER,)
     second = gathering(crews_of(cloud, SECOND))
     assert waits(second)
     crew.release(LOG)
-    assert second.result(5).addresses == (WORKER,)
+    assert second.result(PATIENCE).addresses == (WORKER,)
     assert set(cloud.notifications()) == {FIRST, SECOND}
 
 
 def test_after_another_leader_workers_are_used_when_they_have_cleaned_up(cloud: Cloud) -> None:
     say(cloud, WORKER, "WORKER")
     first, second = crews_of(cloud, FIRST), crews_of(cloud, SECOND)
-    gathering(second).result(5).release(LOG)
+    gathering(second).result(PATIENCE).release(LOG)
     own = cloud.notifications()[SECOND]
     say(cloud, WORKER, "WORKER", lastCleanup={SECOND: own})
-    gathering(second).result(5).release(LOG)  # nobody was here meanwhile
+    gathering(second).result(PATIENCE).release(LOG)  # nobody was here meanwhile
     say(cloud, WORKER, "WORKER")
-    gathering(first).result(5).release(LOG)
+    gathering(first).result(PATIENCE).release(LOG)
     own = cloud.notifications()[SECOND]
     say(cloud, WORKER, "WORKER", lastCleanup={SECOND: own, FIRST: cloud.notifications()[FIRST]})
     third = gathering(second)
     eventually(lambda: cloud.notifications()[SECOND] != own, "another cleanup")
     assert waits(third)
     say(cloud, WORKER, "WORKER", lastCleanup={SECOND: cloud.notifications()[SECOND]})
-    assert third.result(5)
+    assert third.result(PATIENCE)
 
 
 def test_a_leader_that_starts_leaves_alone_what_runs_for_another(cloud: Cloud) -> None:
     cloud.register_worker(WORKER, age=-60)
-    crew = gathering(crews_of(cloud, FIRST)).result(5)
+    crew = gathering(crews_of(cloud, FIRST)).result(PATIENCE)
     crews_of(cloud, SECOND).begin()
     assert set(cloud.notifications()) == {FIRST}
     crew.release(LOG)
@@ -90,17 +90,17 @@ def test_whoever_gives_up_waiting_for_workers_does_not_keep_them(cloud: Cloud) -
     assert waits(first)  # there is no worker
     stop.set()
     with pytest.raises(Stopped):
-        first.result(5)
+        first.result(PATIENCE)
     crews.leave(LOG)
     cloud.register_worker(WORKER, age=-60)
-    assert gathering(crews_of(cloud, SECOND)).result(5)
+    assert gathering(crews_of(cloud, SECOND)).result(PATIENCE)
 
 
 def test_a_restarted_leader_has_its_predecessors_workers_at_once(cloud: Cloud) -> None:
     cloud.register_worker(WORKER, age=-60)
-    gathering(crews_of(cloud, FIRST)).result(5)
-    again = Crews(cloud.dynamodb, cloud.dynamodb, FIRST, "another id", patience=20)
-    assert gathering(again).result(5)
+    gathering(crews_of(cloud, FIRST)).result(PATIENCE)
+    again = Crews(cloud.dynamodb, cloud.dynamodb, FIRST, "another id", patience=PATIENCE)
+    assert gathering(again).result(PATIENCE)
 
 
 def test_workers_that_could_not_be_left_to_others_are_left_later(
@@ -108,7 +108,7 @@ def test_workers_that_could_not_be_left_to_others_are_left_later(
 ) -> None:
     cloud.register_worker(WORKER, age=-60)
     crews = crews_of(cloud, FIRST)
-    crew = gathering(crews).result(5)
+    crew = gathering(crews).result(PATIENCE)
 
     def throttle(**_: Any) -> None:
         raise ClientError({"Error": {"Code": "ThrottlingException"}}, "PutItem")
@@ -127,7 +127,7 @@ def test_workers_that_could_not_be_left_to_others_are_left_later(
 
 def test_the_lock_is_no_node(cloud: Cloud) -> None:
     cloud.register_worker(WORKER, age=-60)
-    gathering(crews_of(cloud, FIRST)).result(5)
+    gathering(crews_of(cloud, FIRST)).result(PATIENCE)
     assert [node.address for node in manifest.nodes(cloud.dynamodb)] == [WORKER]
     assert {"nodeId", "nodeIp", "status", "nodeType", "lastModified"} <= set(cloud.lock())
 
@@ -135,18 +135,18 @@ def test_the_lock_is_no_node(cloud: Cloud) -> None:
 @pytest.mark.slow
 def test_the_workers_of_a_dead_leader_are_taken_and_those_of_a_living_one_are_not(cloud: Cloud) -> None:
     cloud.register_worker(WORKER, age=-60)
-    crew = gathering(crews_of(cloud, FIRST)).result(5)
+    crew = gathering(crews_of(cloud, FIRST)).result(PATIENCE)
     second = gathering(crews_of(cloud, SECOND))
     begun = time.monotonic()
     while time.monotonic() < begun + 5.5:
         say(cloud, FIRST, "LEADER", lastModified=int(time.time()) - 1000)  # its clock is far behind
         time.sleep(0.2)
     assert not second.done()
-    assert second.result(9).addresses == (WORKER,)
+    assert second.result(PATIENCE).addresses == (WORKER,)
     told = cloud.notifications()
     stop = Stop()
     with crew.watched(stop, LOG):
-        assert stop.wait(5)
+        assert stop.wait(PATIENCE)
     assert isinstance(stop.reason, CrewTaken)
     assert str(stop.reason).endswith(f"it is the one at {SECOND}.")
     crew.release(LOG)
@@ -158,13 +158,17 @@ def test_the_workers_of_a_dead_leader_are_taken_and_those_of_a_living_one_are_no
 def test_jobs_of_two_leaders_do_not_meet_on_the_workers(
     make_node: Callable[..., Node], metadata: Metadata, cloud: Cloud
 ) -> None:
-    for address in (FIRST, SECOND):
-        leader = make_node("leader", address)
-        leader.program("solver", "mkdir ../in-use || exit 1; sleep 0.1; rmdir ../in-use; exit 10")
+    leaders = [make_node("leader", address) for address in (FIRST, SECOND)]
+    for leader in leaders:
+        alone = "mkdir ../in-use || exit 1; until [ -e ../go ]; do sleep 0.05; done; rmdir ../in-use"
+        leader.program("solver", f"{alone}; exit 10")
         leader.start(metadata)
         leader.await_log("ready, at")
     with cloud.beating_worker(WORKER):
         jobs = [cloud.send(Job(cloud.upload("a.cnf"), num_workers=1)) for _ in range(4)]
+        for leader in leaders:
+            leader.await_log("received")
+        (leader.shared / "go").touch()
         results = [cloud.result(job_id) for job_id in jobs]
     assert [(result.verdict, result.attempt, result.workers) for result in results] == [("SAT", 1, (WORKER,))] * 4
     assert {result.node for result in results} == {FIRST, SECOND}
