@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,18 +78,6 @@ class LocalCluster:
         containers = [{**definition["containerDefinitions"][0], **changes}]
         new = ecs.register_task_definition(**kept, containerDefinitions=containers)["taskDefinition"]
         ecs.update_service(cluster=CLUSTER, service=service, taskDefinition=new["taskDefinitionArn"])
-
-    def typed(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Type a command, as a program."""
-        return subprocess.run(
-            [sys.executable, ROOT / words[0], *words[1:]],
-            env={**os.environ, **self.local.environment()},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from satcomp_infra.jobs import Job, S3Uri, Verdict
 from satcomp_infra.node.manifest import Node
 
 from .local_cluster import REAL, LocalCluster, running
+from .typing_commands import run_in_time
 from .waiting import eventually
 
 JOB = Job(S3Uri("bucket", "problem.cnf"), timeout_seconds=20)
@@ -114,24 +115,22 @@ def test_a_job_is_solved_by_leader_and_worker_of_these_years(cluster: LocalClust
     cluster.nodes_do(of(leader), of(worker))
     cluster.start(1, 1)
 
-    answer = cluster.typed(
-        *("send_message", "--location", f"s3://{bucket}/easy.cnf"),
-        *("--workers", "1", "--timeout", "20", "--await-response"),
-    )
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert re.search(r"^SAT in \d\.\d\d s$", answer.stdout, re.MULTILINE)
-    assert ("Its model satisfies the formula." in answer.stdout) == (leader == "today")
+    words = ("--location", f"s3://{bucket}/easy.cnf", "--workers", "1", "--timeout", "20", "--await-response")
+    answer = run_in_time("send", *words)
+    assert answer.code == 0, answer.out + answer.err
+    assert re.search(r"^SAT in \d\.\d\d s$", answer.out, re.MULTILINE)
+    assert ("Its model satisfies the formula." in answer.out) == (leader == "today")
     assert messages(queue) == sorted(others)
     for name in (cluster.infrastructure.job_queue, cluster.infrastructure.dead_letter_queue):
         attributes = sqs.get_queue_attributes(QueueUrl=name, AttributeNames=["All"])["Attributes"]
         assert {attributes[f"ApproximateNumberOfMessages{which}"] for which in ("", "NotVisible")} == {"0"}
 
-    shown = eventually(lambda: both_ready(cluster))
+    shown = eventually(both_ready)
     nodes = {node["type"]: node for node in shown["nodes"]}
     assert set(nodes) == {"LEADER", "WORKER"}
     assert {node["machine"] for node in nodes.values()} == {machine["id"] for machine in shown["machines"]}
     lines = r"^  leader +127\S+ +READY\n  worker +127\S+ +READY\n(.*\n)+All is well\.$"
-    eventually(lambda: re.search(lines, cluster.typed("show_status").stdout, re.MULTILINE))
+    eventually(lambda: re.search(lines, run_in_time("status").out, re.MULTILINE))
 
     given = json.loads(shared(cluster, "seen.json"))
     assert given["worker_node_ips"] == [nodes["WORKER"]["address"], nodes["LEADER"]["address"]]
@@ -139,8 +138,8 @@ def test_a_job_is_solved_by_leader_and_worker_of_these_years(cluster: LocalClust
     eventually(lambda: "cleaned" in shared(cluster, "cleanups"))
 
 
-def both_ready(cluster: LocalCluster) -> dict[str, Any] | None:
-    shown: dict[str, Any] = json.loads(cluster.typed("show_status", "--json").stdout)
+def both_ready() -> dict[str, Any] | None:
+    shown: dict[str, Any] = json.loads(run_in_time("status", "--json").out)
     said = [(node["status"], node["silent_for"] <= 5) for node in shown["nodes"]]
     return shown if said == [("READY", True)] * 2 and shown["well"] else None
 
@@ -150,10 +149,10 @@ def test_a_solver_that_fails_under_a_leader_of_2023_is_an_error(cluster: LocalCl
     cluster.nodes_do(of("2023"))
     cluster.start(1)
     problem = f"s3://{cluster.infrastructure.bucket}/crash.cnf"
-    answer = cluster.typed("send_message", "--location", problem, "--workers", "0", "--await-response")
-    assert answer.returncode == 1
-    assert "\nERROR in " in answer.stdout
-    assert "The solver wrote no usable solver_out.json. Its process ended with 1." in answer.stdout
+    answer = run_in_time("send", "--location", problem, "--workers", "0", "--await-response")
+    assert answer.code == 1
+    assert "\nERROR in " in answer.out
+    assert "The solver wrote no usable solver_out.json. Its process ended with 1." in answer.out
     assert messages(cluster.infrastructure.result_queue) == []
 
 

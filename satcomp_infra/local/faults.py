@@ -164,6 +164,8 @@ class Faults:
     calls: tuple[CallFault, ...] = ()
     steps: tuple[StepFault, ...] = ()
     stacks: tuple[StackFault, ...] = ()
+    stuck_resources: tuple[str, ...] = ()
+    """Resources of stacks, by their logical ids, that CloudFormation doesn't get done with."""
     deaths: tuple[NodeDeath, ...] = ()
     tasks: tuple[TaskFault, ...] = ()
 
@@ -190,7 +192,7 @@ _KINDS: dict[str, _Kind] = {
     "tasks": TaskFault,
 }
 _ENUMS: dict[str, type[StrEnum]] = {"failure": Failure, "when": When, "action": Action}
-_TEXTS = ("zones_without_capacity", "zones_without_type", "missing_images")
+_TEXTS = ("zones_without_capacity", "zones_without_type", "missing_images", "stuck_resources")
 _OTHERS: dict[str, type[int | float | str]] = {"vcpu_quota": int, "slow_boot": float, "launch_refusal": str}
 
 

@@ -73,6 +73,10 @@ class Stacks:
         walk = self._removal(stack, set(stack.resources), faults=True)
         self._start(stack, walk, lambda done: self._deleted(stack, done))
 
+    def _wait_if_stuck(self, name: str) -> None:
+        if name in self._world.faults.stuck_resources:
+            raise stack_resources.NotYet
+
     def _start(self, stack: LocalStack, walk: Walk, then: Callable[[Walk], None]) -> None:
         self._operations[stack.stack_id] = (walk, then)
         self._world.scheduler.wake()
@@ -99,6 +103,7 @@ class Stacks:
             return True
 
         def end(name: str) -> None:
+            self._wait_if_stuck(name)
             operation = "create" if name in added else "update"
             if faults and (reason := self._world.faults.stack_failure(operation, name)):
                 raise stack_resources.Refusal(reason)
@@ -131,6 +136,7 @@ class Stacks:
             return True
 
         def end(name: str) -> None:
+            self._wait_if_stuck(name)
             resource = stack.resources[name]
             if faults and (reason := self._world.faults.stack_failure("delete", name)):
                 raise stack_resources.Refusal(reason)
