@@ -161,10 +161,11 @@ class ClusterSetup:
         """The error to end with, after going back to what was there before unless the user wants to look into it."""
         from botocore.exceptions import BotoCoreError, ClientError
 
-        failure = error if isinstance(error, StartError) else in_words(error)
+        failure, runs = error if isinstance(error, StartError) else in_words(error), self.console.when_interrupted
         try:
             return self._back(failure, start, stop_before)
         except (BotoCoreError, ClientError) as second:
+            self.console.when_interrupted = runs
             if not isinstance(error, StartError):
                 return error
             words = in_words(second)

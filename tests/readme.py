@@ -26,7 +26,6 @@ _VARYING = (
     (r"\b(\d+ h )?\d+ min\b", "TIME"),
     (r"\b\d+:\d\d(:\d\d)?\b", "TIME"),
     (r"\b\d+(\.\d+)? m?s\b", "TIME"),
-    (r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{8}\b", "NODE"),
 )
 
 

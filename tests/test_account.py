@@ -56,6 +56,6 @@ def test_only_an_e_mail_address_is_taken(address: str, fits: bool) -> None:
 
 def test_the_readme_creates_it_with_its_own_parameters() -> None:
     readme = (FILE.parent / "README.md").read_text()
-    (line,) = re.findall(r"aws cloudformation create-stack .*(?:\\\n.*)*", readme)
+    (line,) = re.findall(r"aws cloudformation create-stack (?:.*\\\n)*.*", readme)
     assert f"file://{FILE.name}" in line
     assert set(re.findall(r"ParameterKey=(\w+)", line)) <= set(DOCUMENT["Parameters"])

@@ -110,7 +110,7 @@ def test_what_can_not_be_started_says_why(capfd: pytest.CaptureFixture[str], tmp
     ("version", "said"),
     [
         ("5.1.7", "The local cloud needs version 5.2 of the Python package 'moto', and {python} has 5.1.7."),
-        ("5.2.99", "The local cloud can't use what {python} has (moto 5.2.99): No module named 'moto.core'."),
+        ("5.2.99", "The local cloud can't use what {python} has (moto 5.2.99): No module named 'moto.ec2'."),
     ],
 )
 def test_a_moto_that_will_not_do_is_named(
