@@ -11,7 +11,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # The setting: a line for Python's path, not a program that takes 20 ms at each start of Python.
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat
-# Three for two processors: half of the tests' time is waiting for processes.
+# Three for two processors: half of the tests' time is waiting for processes. A file stays in one process, whose clouds it shares.
 TEST_PROCESSES ?= $(shell expr 3 \* `getconf _NPROCESSORS_ONLN` / 2)
 
 .PHONY: rehearse test lint security bench faults docs screens images test-images .venv clean
@@ -20,7 +20,7 @@ rehearse: .venv
 	$(BIN)/python rehearse $(ARGS)
 
 test: .venv/ready-test .venv-aws/ready
-	$(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
 
 lint: .venv/ready-test
 	$(BIN)/ruff check .

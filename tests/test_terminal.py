@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from satcomp_infra.local.cloud import LocalCloud
 from satcomp_infra.local.walkthrough import register_images
 from tools.tmux import Screen
 
+ROOT = Path(__file__).parent.parent
 PROJECT = "team/solver_1"
 pytestmark = [
     pytest.mark.slow,
@@ -27,6 +31,28 @@ def local() -> Iterator[LocalCloud]:
         yield running
 
 
+def typed(local: LocalCloud, *words: str) -> None:
+    command = [sys.executable, ROOT / words[0], *words[1:]]
+    subprocess.run(command, env={**os.environ, **local.environment()}, capture_output=True, check=True)
+
+
+def is_there(local: LocalCloud) -> bool:
+    return bool(local.client("cloudformation").describe_stacks()["Stacks"])
+
+
+@pytest.fixture
+def project(local: LocalCloud) -> None:
+    """The project's infrastructure, whichever test was run before."""
+    if not is_there(local):
+        typed(local, "create-solver-infrastructure", "--project", PROJECT, "--solver-type", "cloud")
+
+
+@pytest.fixture
+def no_project(local: LocalCloud) -> None:
+    if is_there(local):
+        typed(local, "delete-solver-infrastructure", "--project", PROJECT, "--yes")
+
+
 @pytest.fixture
 def screen(local: LocalCloud) -> Iterator[Screen]:
     terminal = Screen(local.environment())
@@ -34,6 +60,7 @@ def screen(local: LocalCloud) -> Iterator[Screen]:
     terminal.close()
 
 
+@pytest.mark.usefixtures("no_project")
 def test_a_creation_is_drawn_in_place_and_told_event_by_event(screen: Screen) -> None:
     screen.command("create-solver-infrastructure", "--project", PROJECT, "--solver-type", "cloud")
     shown = screen.wait_for(r"^. [━╸╺ ]+ 0:0\d \d+/49 done; \w+")
@@ -44,6 +71,7 @@ def test_a_creation_is_drawn_in_place_and_told_event_by_event(screen: Screen) ->
     assert "done;" not in shown  # and is gone
 
 
+@pytest.mark.usefixtures("project")
 @pytest.mark.parametrize(
     ("setting", "is_coloured", "is_ascii"), [({"NO_COLOR": "1"}, False, False), ({"LANG": "C"}, True, True)]
 )
@@ -71,6 +99,7 @@ def test_colours_can_be_refused_and_unicode_be_lacking(
         terminal.close()
 
 
+@pytest.mark.usefixtures("project")
 def test_a_setup_shows_machines_tasks_time_and_cost_in_place(local: LocalCloud, screen: Screen) -> None:
     register_images(local)
     local.set_faults(slow_boot=1000)
@@ -88,6 +117,7 @@ def test_a_setup_shows_machines_tasks_time_and_cost_in_place(local: LocalCloud, 
     screen.wait_for(r"^code=0")
 
 
+@pytest.mark.usefixtures("project")
 def test_a_run_asks_before_it_costs_money_and_is_drawn_until_ctrl_c_and_again(screen: Screen, tmp_path: Path) -> None:
     for place in range(3):
         (tmp_path / f"{place}.cnf").write_text(f"c {place}\np cnf 1 1\n1 0\n")
@@ -113,6 +143,7 @@ def test_a_run_asks_before_it_costs_money_and_is_drawn_until_ctrl_c_and_again(sc
     screen.wait_for(r"^code=130")
 
 
+@pytest.mark.usefixtures("project")
 def test_a_deletion_asks_for_the_name_and_takes_no_other(screen: Screen) -> None:
     delete = ("delete-solver-infrastructure", "--project", PROJECT)
     screen.command(*delete)
@@ -135,6 +166,7 @@ def test_a_deletion_asks_for_the_name_and_takes_no_other(screen: Screen) -> None
     assert "Nothing of it is left in us-east-1." in shown
 
 
+@pytest.mark.usefixtures("no_project")
 def test_ctrl_c_while_creating_says_what_goes_on(screen: Screen) -> None:
     create = ("create-solver-infrastructure", "--project", PROJECT, "--solver-type", "cloud")
     screen.command(*create)
