@@ -14,8 +14,7 @@ from satcomp_infra.known_causes import Finding
 from satcomp_infra.progress import Console
 from satcomp_infra.starting import Size, Start, StartError
 
-from .typing_commands import Clock, run
-from .typing_commands import words as as_words
+from .typing_commands import Clock, plain, run
 
 SINCE = datetime(2026, 11, 26, tzinfo=UTC)
 ZONES = [("us-east-1a", "subnet-a"), ("us-east-1b", "subnet-b"), ("us-east-1c", "subnet-c")]
@@ -113,7 +112,7 @@ def test_a_diagnosis_that_may_not_ask_is_told_of_once_and_the_start_goes_on() ->
 
     told = start(MadeUp(*([] for _ in range(12))), refused)
     assert len(asked) > 1
-    assert as_words(told).count("Your AWS user may not call ListTasks: No. ") == 1
+    assert plain(told).count("Your AWS user may not call ListTasks: No. ") == 1
 
 
 @pytest.mark.parametrize(
@@ -134,4 +133,4 @@ def test_options_that_make_no_sense_are_refused(
     with pytest.raises(SystemExit) as ended:
         run("instances", "--option", *words)
     assert ended.value.code == 2
-    assert said in as_words(capsys.readouterr().err)
+    assert said in plain(capsys.readouterr().err)
