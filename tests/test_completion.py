@@ -137,7 +137,7 @@ class Shell(Screen):
 
     def begin(self, folder: Path = ROOT) -> None:
         """An empty screen, in a folder."""
-        self.press("C-c")
+        self.press("C-u")  # not Ctrl-C: zsh loses some of what is typed right after it
         self._run(f"cd {folder}")
 
     def _run(self, line: str) -> None:
