@@ -129,7 +129,7 @@ class Carrying:
         follower.clear_announcements()
         keeper.give_back()
         self.meter.read(0)
-        cost = f", for {dollars(self.meter.dollars)}" if self.meter.dollars >= 0.005 else ""
+        cost = f", for {dollars(self.meter.dollars)}" if self.meter.dollars else ""
         all_have = count(len(run.problems), "problem has", "problems have")
         console.say(f"All done: {all_have} a result, after {duration(elapsed)}{cost}.")
 
