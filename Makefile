@@ -20,7 +20,7 @@ rehearse: .venv
 	$(BIN)/python rehearse $(ARGS)
 
 test: .venv/ready-test .venv-aws/ready
-	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/ready-test
 	$(BIN)/ruff check .

@@ -23,6 +23,12 @@ OTHER_REGIONS = ("us-west-2", "eu-central-1")
 """That the account has switched on, too."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files of slow tests first: none of them is left alone at the end, while other processors have nothing to do."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def service_models_are_read_once() -> Iterator[None]:
     """botocore works out anew for each session what is the same for all: most of a command's time here."""

@@ -158,7 +158,7 @@ def _walk(recorder: _Recorder, local: LocalCloud, directory: Path) -> None:
     recorder.type("update_instances --option setup --workers 2 --stop-after 1h")
     recorder.type("update_instances --option setup --workers 1 --stop-after never")
     recorder.type(f"send_message --location {problem} --workers 1 --await-response")
-    recorder.type(f"send_message --location {_hard_problem(local)} --workers 1 --timeout 3 --await-response")
+    recorder.type(f"send_message --location {_hard_problem(local)} --workers 1 --timeout 2 --await-response")
     recorder.type(f"send_message --location {problem} --workers 1 {name}")
     _let_a_node_die(local)
     recorder.type("show_status", may_fail=True)

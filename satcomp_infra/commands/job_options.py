@@ -57,7 +57,7 @@ def add_solver(group: Group, name: str) -> None:
         name,
         default="",
         metavar="NAME",
-        help="the solver's name, which goes along with the job; this project's leader doesn't use it (default: none)",
+        help="the solver's name, which it finds in SATCOMP_SOLVER_NAME, for images that hold several (default: none)",
     )
 
 

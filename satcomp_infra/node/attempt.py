@@ -177,7 +177,7 @@ class Attempt:
         model_check = ModelCheck(context, shop.offspring, job, formula)
         self._log.info("starts its solver%s", f" with workers {', '.join(workers)}" if workers else "")
         with self._crew.watched(self._stop, self._log):
-            self._run = run_solver(context, shop.offspring, directory, job.timeout_seconds, self._log)
+            self._run = run_solver(context, shop.offspring, directory, job, self._log)
         if self._run.broken_off:
             raise self._stop.reason
         outputs = Outputs.read(directory)

@@ -25,10 +25,11 @@ class Context:
         """Where the team's program of this name has to be."""
         return self.settings.competition / name
 
-    def program_environment(self) -> dict[str, str]:
-        """What the team's programs find in their environment: the node's own, its address and its directories."""
+    def program_environment(self, **more: str) -> dict[str, str]:
+        """What the team's programs find in their environment: the node's own, its address and directories, and `more`."""
         return {
             **self.environment,
+            **more,
             "SATCOMP_NODE_IP": self.identity.address,
             "SATCOMP_COMPETITION_DIR": str(self.settings.competition),
             "SATCOMP_SHARED_DIR": str(self.settings.shared),

@@ -59,11 +59,12 @@ def write_input(job: Job, formula: Path, workers: tuple[str, ...], leader: str) 
     (formula.parent / "input.json").write_text(text + "\n")
 
 
-def run_solver(context: Context, offspring: Offspring, directory: Path, timeout_seconds: float, log: Log) -> Run:
+def run_solver(context: Context, offspring: Offspring, directory: Path, job: Job, log: Log) -> Run:
     """Run `solver DIRECTORY`; on return, however that is, nothing that it started is left.
 
-    Its output goes to files in the directory, and what is not too much of it to the log. It is broken off when
-    `context.stop` is set. Raises ProgramError where the program can't be started.
+    It finds the job's name for it in `SATCOMP_SOLVER_NAME`. Its output goes to files in the directory, and what is not
+    too much of it to the log. It is broken off when `context.stop` is set. Raises ProgramError where the program can't
+    be started.
     """
     stop, timing = context.stop, context.timing
     oom_kills = OomKills()
@@ -78,12 +79,12 @@ def run_solver(context: Context, offspring: Offspring, directory: Path, timeout_
             context.program("solver"),
             str(directory),
             directory=directory,
-            environment=context.program_environment(),
+            environment=context.program_environment(SATCOMP_SOLVER_NAME=job.solver_name),
             stdout=out.writer,
             stderr=err.writer,
         )
         try:
-            ended = _wait(child, offspring, begun + timeout_seconds, stop)
+            ended = _wait(child, offspring, begun + job.timeout_seconds, stop)
             wall_seconds = time.monotonic() - begun
             broken_off = not ended and stop.is_set()
             if ended:

@@ -54,7 +54,7 @@ def alive(pid: int) -> bool:
 
 def test_the_solver_gets_what_the_contract_says(leader: Node, cloud: Cloud, problem: S3Uri) -> None:
     leader.program("solver", 'env > environment; pwd; readlink /proc/self/fd/0; echo "$@"; cat environment; exit 10')
-    job = Job(problem, timeout_seconds=7, solver_options=("-p", "a b"), language="LANG")
+    job = Job(problem, timeout_seconds=7, solver_options=("-p", "a b"), language="LANG", solver_name="fast one")
     job_id = cloud.send(job)
     assert cloud.result(job_id).verdict == Verdict.SAT
     given = json.loads(cloud.stored(job_id, "input.json") or "")
@@ -72,6 +72,7 @@ def test_the_solver_gets_what_the_contract_says(leader: Node, cloud: Cloud, prob
     assert f"SATCOMP_NODE_IP={ADDRESS}" in printed
     assert f"SATCOMP_COMPETITION_DIR={leader.competition}" in printed
     assert f"SATCOMP_SHARED_DIR={leader.shared}" in printed
+    assert "SATCOMP_SOLVER_NAME=fast one" in printed
     assert "MARKER=from the task definition" in printed
 
 

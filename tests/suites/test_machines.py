@@ -285,7 +285,7 @@ def test_a_run_that_is_killed_again_and_again_loses_no_problem_and_solves_none_t
     solver.mkdir()
     (solver / "solver").write_text("#!/bin/sh\nexit 20\n")
     (solver / "solver").chmod(0o755)
-    number, moments = 60, random.Random(7)
+    number, moments = 40, random.Random(7)
     output = tmp_path / "run"
     with cloud.start(solver_dir=solver, stack_delay=0.05, boot_delay=0.05, shutdown_delay=0.1) as local:
         environment = {**os.environ, **local.environment()}
