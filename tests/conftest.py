@@ -24,7 +24,7 @@ OTHER_REGIONS = ("us-west-2", "eu-central-1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files of slow tests first: none of them is left alone at the end, while other processors have nothing to do."""
+    """The files of slow tests come first: in the end, none of them is left alone while other processors idle."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 

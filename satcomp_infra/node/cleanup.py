@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _POLL_SECONDS = 0.1
-"""At least: ten consistent reads a second of a table with an item for each leader, a unit each, cost eleven cents a day
+"""Usually: ten consistent reads a second of a table with an item for each leader, a unit each, cost eleven cents a day
 and worker, of nineteen dollars that its machine costs. From 200 workers on, each looks less often: 1,000 do so twice a
 second."""
+_SHORTEST_PAUSE = 0.02
+_SHARE = 20
+"""After an end, the pause is this part of the time since then, up to the usual one two seconds later: where jobs are
+short, waiting for a worker's pause would be most of what the next one waits for."""
 _LONGEST_PAUSE = 2.0
 """After failures."""
 _COUNT_SECONDS = 60.0
@@ -48,6 +52,7 @@ class CleanupWatch:
         self._changed = changed
         self._failing = False
         self._pause = _POLL_SECONDS
+        self._since_end = float("inf")
         self._nodes = 0
         self._until_count = 0.0
 
@@ -81,8 +86,10 @@ class CleanupWatch:
         if self._failing:
             self._pause = min(2 * self._pause, _LONGEST_PAUSE)
         else:
-            self._pause = polling.pause(self._nodes, 1, _POLL_SECONDS)
+            least = min(max(self._since_end / _SHARE, _SHORTEST_PAUSE), _POLL_SECONDS)
+            self._pause = polling.pause(self._nodes, 1, least)
         self._until_count -= self._pause
+        self._since_end += self._pause
         return self._pause
 
     def _clean_up(self, ends: dict[str, str], output: ProgramOutput) -> None:
@@ -94,6 +101,7 @@ class CleanupWatch:
             # Also if it failed: that is the team's to see in the log, and no reason to be out of work for good.
             self.done = ends
             self.cleaning = False
+            self._since_end = 0.0
             self._changed()
 
     def _run(self, output: ProgramOutput) -> None:

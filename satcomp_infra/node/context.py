@@ -26,7 +26,7 @@ class Context:
         return self.settings.competition / name
 
     def program_environment(self, **more: str) -> dict[str, str]:
-        """What the team's programs find in their environment: the node's own, its address and directories, and `more`."""
+        """What the team's programs find in their environment: the node's own, where it is, and `more`."""
         return {
             **self.environment,
             **more,

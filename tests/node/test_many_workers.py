@@ -48,9 +48,12 @@ class Time(Stop):
 class Tables:
     """DynamoDB with so many workers and no leader; `units` are those that scans have taken."""
 
-    def __init__(self, nodes: int, *, throttled: bool = False) -> None:
+    def __init__(self, nodes: int, *, throttled: bool = False, end_after: int = 0) -> None:
+        """`end_after`: a job has ended after so many looks for that."""
         self._nodes = nodes
         self._throttled = throttled
+        self._end_after = end_after
+        self._looks = 0
         self.units: Counter[str] = Counter()
 
     def get_paginator(self, _: str) -> Tables:
@@ -62,6 +65,9 @@ class Tables:
         size, items = 100, []
         if TableName == NODE_MANIFEST_TABLE:
             size, items = self._nodes * ITEM_BYTES, [ITEM] * self._nodes
+        elif self._end_after:
+            self._looks += 1
+            items = [{"leaderIp": {"S": "10.0.1.5"}, "notificationId": {"S": "end"}}] * (self._looks >= self._end_after)
         self.units[TableName] += math.ceil(size / 4096) / (1 if request.get("ConsistentRead") else 2)  # type: ignore[assignment]
         yield {"Items": items, "Count": len(items)}
 
@@ -94,6 +100,20 @@ def test_up_to_two_hundred_workers_each_notices_an_end_within_a_tenth_of_a_secon
         time = Time(60)
         watch(Tables(workers), time)
         assert set(time.waits) == {pause}
+
+
+def test_a_worker_looks_more_often_for_a_while_after_an_end() -> None:
+    for workers, least in ((1, 0.02), (100, 0.05), (300, 0.15)):
+        time = Time(20)
+        watch(Tables(workers, end_after=10), time)
+        before, after = time.waits[:10], time.waits[10:]
+        usual = max(0.1, least)
+        assert set(before) == {usual}
+        assert after[0] == least
+        assert after == sorted(after)
+        for number, pause in enumerate(after):
+            assert pause <= max(least, sum(after[:number]) / 20 + 1e-9)
+        assert set(after[-100:]) == {usual}
 
 
 def test_workers_that_are_throttled_read_less_often(tmp_path: Path) -> None:
