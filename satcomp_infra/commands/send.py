@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from .. import cli, job_queue, storage
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
     from ..jobs import Result
     from ..progress import Console
     from ..stack import Infrastructure
-
-_GAP = re.compile(rb"\[\d+ bytes left out here\]\r?")
-"""The line that stands for what was left out of a large file (node/files.py)."""
 
 
 def parser() -> Parser:
@@ -131,13 +127,15 @@ def run(args: argparse.Namespace, console: Console) -> Exit:
 
 def _show_model(aws: Aws, result: Result, console: Console) -> None:
     """Print the `v` lines of the solver's output, a line at a time: models can be large."""
+    from ..node.files import GAP
+
     found = False
     stdout = result.file("stdout")
     for line in storage.lines(aws, stdout) if stdout else ():
         if line[:1] == b"v" and line[1:2] in (b"", b" ", b"\t"):
             console.verbatim(line.decode(errors="replace").rstrip())
             found = True
-        elif found and _GAP.fullmatch(line):
+        elif found and GAP.fullmatch(line):
             console.say("Note: some of the solver's output was too large to be kept: the model is not complete.")
     if not found:
         console.say("The solver's output, as far as it is stored, holds no model.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,10 @@ _PIECE_BYTES = 64 * 1024
 """What is made of a piece fits into a processor's cache: larger pieces are slower."""
 MAX_FILE_BYTES = 256 * 1024 * 1024
 """Of a file that is kept. A model of twenty-five million variables fits; of a larger file the two ends are kept."""
+
+
+GAP = re.compile(rb"\[\d+ bytes left out here\]\r?")
+"""A line that `gap` has made, without its end."""
 
 
 def open_file(path: Path) -> BinaryIO:

@@ -10,14 +10,13 @@ from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from operator import neg
 from typing import BinaryIO
 
-from .files import pieces
+from .files import GAP, pieces
 
 TRUE, END = 1, 10
 """What stands in an assignment for a true literal, and for the 0 that ends a clause."""
 _LARGEST = 2**31 - 1
 _LARGEST_CHECKED = 10**9 - 1
 _BLANK = {b"", b" ", b"\t", b"\r"}
-_GAP = re.compile(rb"\[\d+ bytes left out here\]\r?")
 
 
 class CheckError(Exception):
@@ -110,7 +109,7 @@ def _value_lines(file: BinaryIO, model: Model) -> Iterator[tuple[bytes, bool]]:
                 if last is not None:
                     yield last, True
                 last = line[1:]
-            elif line.startswith(b"[") and _GAP.fullmatch(line):
+            elif line.startswith(b"[") and GAP.fullmatch(line):
                 model.shortened = True
                 if last is not None:
                     yield last, False
