@@ -13,6 +13,7 @@ from .errors import SatcompError
 from .fleet import Cluster
 from .layout import join
 from .project import Project
+from .signs_of_life import SignsOfLife
 from .starting import Size, Start, StartError
 from .stopping import SHUTDOWN, stop_all
 from .units import count, dollars, duration, moment
@@ -83,7 +84,13 @@ class ClusterSetup:
             self.console.when_interrupted = _what_runs(fleet, price)
 
         start = Start(
-            self.cluster, before, size, zones, lambda since: diagnose(self.aws, self.infrastructure, since), seen
+            self.cluster,
+            before,
+            size,
+            zones,
+            lambda since: diagnose(self.aws, self.infrastructure, since),
+            SignsOfLife(self.aws).look,
+            seen,
         )
         failure: StartError | BotoCoreError | ClientError | None = None
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from . import quota
 from .aws import in_words, passing
 from .errors import SatcompError
-from .known_causes import LAUNCH, first
+from .known_causes import LAUNCH, START, first
 from .layout import join
 from .units import count, duration, listed
 
@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 _DIAGNOSIS_SECONDS = 3.0
 _DIAGNOSIS_SECONDS_PER_NODE = 0.02
 """Between close looks at the cluster: so that their calls per minute stay the same, however large it is."""
+SETTLE_SECONDS = 5.0
+"""That nodes must have run which never say that they work, as those of earlier years might."""
 _HANDLED = {"no-capacity-in-zone", "no-capacity-anywhere", "type-not-in-zone", "quota-exceeded", "too-few-machines"}
 """Findings of which the start itself makes the most, or that it causes for a moment."""
+_ENDED = {cause.kind for cause in START}
+"""Findings that say of a node that it doesn't run for long."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,8 @@ class Start:
     """The way from one size to another. `zones` are (name, subnet) of the zones to try, in order.
 
     Where machines run already, theirs is the only zone: nodes of one cluster stay together. `diagnose` finds out what
-    is wrong with the cluster, counting only what has happened since a time. `seen` is called with each look at it.
+    is wrong with the cluster, counting only what has happened since a time. `heard` says how many leaders and workers
+    are known to work. `seen` is called with each look at the cluster.
     """
 
     def __init__(
@@ -62,6 +67,7 @@ class Start:
         size: Size,
         zones: list[tuple[str, str]],
         diagnose: Callable[[datetime], list[Finding]],
+        heard: Callable[[], tuple[int, int]],
         seen: Callable[[Fleet], None],
     ) -> None:
         self._cluster = cluster
@@ -76,6 +82,10 @@ class Start:
         self._exhausted: set[str] = set()
         self._refused: set[str] = set()
         self._diagnose = diagnose
+        self._heard = heard
+        self._heard_of: tuple[int, int] | None = None
+        """Leaders and workers, while as many run as should."""
+        self._complete_at = 0.0
         self._on_sight = seen
         self._told: list[str] = []
         self._unanswered = ""
@@ -118,8 +128,8 @@ class Start:
             self.machine_hours += self._fleet.instances * (wait.elapsed - seen_at) / 3600
             seen_at = wait.elapsed
             so_far = f"{title}; {cost(self.machine_hours)} so far"
-            if not wait.draw(so_far, self._done, details(self._fleet)):
-                wait.update(state(self._fleet))
+            if not wait.draw(so_far, self._done, [*details(self._fleet), *self._unheard("  {0:<10}{1:>6} heard of")]):
+                wait.update("; ".join([state(self._fleet), *self._unheard("{0} heard of: {1}")]))
             if complete:
                 return
 
@@ -160,7 +170,10 @@ class Start:
         if self._shrinks:
             self._cluster.end_idle_machines(self._size.nodes)
         if fleet.is_complete(self._size.leaders, self._size.workers) and fleet.instances == self._size.nodes:
-            return True
+            if self._have_settled(wait):
+                return True
+        else:
+            self._heard_of = None
         if fleet.instances < self._size.nodes:
             self._consider_refusals(wait)
         if wait.elapsed - self._diagnosed_at >= self._diagnosis_seconds:
@@ -168,17 +181,36 @@ class Start:
             self._diagnosed_at = wait.elapsed
         return False
 
-    def _look_closer(self, wait: Wait) -> None:
-        """Tell what is wrong as soon as it can be seen; raise StartError where waiting won't help."""
+    def _have_settled(self, wait: Wait) -> bool:
+        """Whether the nodes, all of which run, are at work: a container that ends at once runs for a moment, too."""
+        if self._heard_of is None:
+            self._complete_at = wait.elapsed
+        self._heard_of = leaders, workers = self._heard()
+        if leaders >= self._size.leaders and workers >= self._size.workers:
+            return True
+        return wait.elapsed - self._complete_at >= SETTLE_SECONDS and not self._look_closer(wait)
+
+    def _unheard(self, form: str) -> list[str]:
+        """A line of this form for the nodes that run, as long as they haven't all been heard of."""
+        return [form.format("nodes", sum(self._heard_of))] if self._heard_of else []
+
+    def _look_closer(self, wait: Wait) -> bool:
+        """Tell what is wrong as soon as it can be seen; returns whether nodes have ended lately at their start.
+
+        Raises StartError where waiting won't help.
+        """
+        ended = False
         for finding in self._findings(wait):
             if finding.kind in _HANDLED:
                 continue
+            ended = ended or finding.kind in _ENDED
             if finding.fatal:
                 said = "".join(f"\n  | {line}" for line in finding.lines)
                 raise StartError(f"{finding.message}{said}", finding.advice)
             if finding.message not in self._told:
                 self._told.append(finding.message)
                 wait.event(join(finding.message, finding.advice))
+        return ended
 
     def _findings(self, wait: Wait) -> list[Finding]:
         """What is wrong. Where AWS doesn't let that be asked, this is told once: the start needs no answer."""

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from satcomp_infra import starting
+
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
     from botocore.model import ServiceModel
@@ -97,6 +99,21 @@ def sealed(monkeypatch: pytest.MonkeyPatch) -> None:
         "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",  # of no use here, and slow to load
     }.items():
         monkeypatch.setenv(name, value)
+
+
+SETTLE_SECONDS = starting.SETTLE_SECONDS
+
+
+@pytest.fixture(autouse=True)
+def made_up_nodes_count_as_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most nodes of tests only sleep, or are simulated: nothing is heard of them."""
+    monkeypatch.setattr(starting, "SETTLE_SECONDS", 0.0)
+
+
+@pytest.fixture
+def nodes_settle(made_up_nodes_count_as_settled: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start waits until nodes are heard of, or have run for a while, as it does outside of tests."""
+    monkeypatch.setattr(starting, "SETTLE_SECONDS", SETTLE_SECONDS)
 
 
 @pytest.fixture

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import re
+from typing import Any
 
 import boto3
 import pytest
 
-from satcomp_infra import cli
+from satcomp_infra import cli, job_queue
+from satcomp_infra.fleet import Cluster
 from satcomp_infra.jobs import Result, Verdict, result_key
 from satcomp_infra.progress import Console
 from satcomp_infra.project import PROJECT_TAG
@@ -224,6 +226,33 @@ class TestSend:
                 "solverConfig": {"solverName": "fast", "solverOptions": ["-p", "--seed=7"], "taskTimeoutSeconds": 1000},
             }
         ]
+
+    def test_ctrl_c_while_it_is_sent_says_that_it_may_have_been(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        exists()
+        send = job_queue.send
+
+        def interrupted(*args: Any) -> Any:
+            send(*args)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(job_queue, "send", interrupted)
+        answer = run("send", "--location", self.location, "--workers", "0")
+        assert answer.code == 130
+        assert len(queued()) == 1
+        assert "The job may have been sent, or not." in answer.words
+        assert "./show_status" in answer.err
+
+    def test_ctrl_c_before_it_is_sent_says_nothing_of_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        exists()
+
+        def interrupted(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Cluster, "look", interrupted)
+        answer = run("send", "--location", self.location, "--workers", "0")
+        assert answer.code == 130
+        assert queued() == []
+        assert "may have been" not in answer.words
 
     def test_it_says_when_nobody_is_there_to_solve_it(self) -> None:
         exists()

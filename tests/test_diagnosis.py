@@ -15,7 +15,7 @@ from satcomp_infra.evidence import Evidence
 from satcomp_infra.observation import gather
 
 from .local_cluster import REAL, SLEEP, ZONES, LocalCluster, running
-from .typing_commands import NAMES, PROJECT
+from .typing_commands import NAMES, PROJECT, plain, run_in_time
 from .waiting import eventually
 
 TYPE = "m6i.4xlarge"
@@ -293,6 +293,17 @@ def test_a_node_that_crashes_is_shown_with_its_last_lines(cluster: LocalCluster)
     evidence = observe(cluster)
     later = replace(evidence, now=evidence.now + timedelta(minutes=2))
     assert examine(later, cluster.infrastructure) == []
+
+
+@pytest.mark.usefixtures("nodes_settle")
+def test_a_setup_is_not_complete_while_a_node_that_crashes_happens_to_run(cluster: LocalCluster) -> None:
+    cluster.nodes_do("sleep 1; echo no solver here; exit 3")
+    answer = run_in_time("instances", "--option", "setup", "--workers", "0")
+    assert answer.code == 1
+    assert "The leader ended after 1" in plain(answer.err)
+    assert "with exit code 3" in plain(answer.err)
+    assert "no solver here" in answer.err
+    assert "No machine is running." in plain(answer.err)
 
 
 def test_an_image_for_another_architecture(cluster: LocalCluster) -> None:

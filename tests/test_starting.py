@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from botocore.exceptions import ClientError
 
+from satcomp_infra import known_causes, starting
 from satcomp_infra.fleet import Cluster, Fleet, Service
 from satcomp_infra.known_causes import Finding
 from satcomp_infra.progress import Console
@@ -64,11 +65,20 @@ def nothing_is_wrong(_: datetime) -> list[Finding]:
     return []
 
 
-def start(cluster: MadeUp, diagnose: Callable[[datetime], list[Finding]] = nothing_is_wrong) -> str:
+def all_are_heard_of() -> tuple[int, int]:
+    return SIZE.leaders, SIZE.workers
+
+
+def start(
+    cluster: MadeUp,
+    diagnose: Callable[[datetime], list[Finding]] = nothing_is_wrong,
+    heard: Callable[[], tuple[int, int]] = all_are_heard_of,
+    clock: Clock | None = None,
+) -> str:
     """Bring the cluster to its size; returns what was told."""
-    clock, told = Clock(), io.StringIO()
+    clock, told = clock or Clock(), io.StringIO()
     console = Console(io.StringIO(), told, clock=lambda: clock.now, sleep=clock.sleep)
-    way = Start(cluster, cluster.look(), SIZE, list(ZONES), diagnose, lambda _: None)
+    way = Start(cluster, cluster.look(), SIZE, list(ZONES), diagnose, heard, lambda _: None)
     way.begin()
     with console.waiting("Starting") as wait:
         way.follow(wait, 60, lambda hours: f"{hours:.2f}")
@@ -113,6 +123,44 @@ def test_a_diagnosis_that_may_not_ask_is_told_of_once_and_the_start_goes_on() ->
     told = start(MadeUp(*([] for _ in range(12))), refused)
     assert len(asked) > 1
     assert plain(told).count("Your AWS user may not call ListTasks: No. ") == 1
+
+
+@pytest.mark.usefixtures("nodes_settle")
+class TestSettling:
+    def test_nodes_that_are_heard_of_are_complete_at_once(self) -> None:
+        clock = Clock()
+        start(MadeUp(), clock=clock)
+        assert clock.now == 0
+
+    def test_nodes_are_waited_for_until_they_are_heard_of(self) -> None:
+        heard, clock = iter([(0, 0), (1, 0), (1, 2)]), Clock()
+        told = start(MadeUp(), heard=lambda: next(heard), clock=clock)
+        assert next(heard, None) is None
+        assert "leader 1/1, workers 2/2; nodes heard of: 0" in plain(told)
+        assert clock.now < starting.SETTLE_SECONDS
+
+    def test_nodes_that_never_tell_have_to_run_for_a_while(self) -> None:
+        clock = Clock()
+        start(MadeUp(), heard=lambda: (1, 0), clock=clock)
+        assert starting.SETTLE_SECONDS <= clock.now < 2 * starting.SETTLE_SECONDS
+
+    def test_a_node_that_ends_again_and_again_is_not_complete_when_it_happens_to_run(self) -> None:
+        """It is seen running at each look, and never heard of: what ECS tells of its end decides."""
+        crashes = known_causes.START[-2]
+        assert crashes.kind == "node-crashes"
+        now = Clock()
+
+        def diagnose(_: datetime) -> list[Finding]:
+            words = {"role": "worker", "ran": "1 s", "code": "1"}
+            return [crashes.finding(fatal=now.now > 20, times="", **words)]
+
+        with pytest.raises(StartError, match="The worker ended after 1 s with exit code 1"):
+            start(MadeUp(), diagnose, heard=lambda: (1, 0), clock=now)
+        assert now.now > 20
+
+    def test_what_is_wrong_otherwise_ends_no_start(self) -> None:
+        waits = known_causes.TOO_FEW_WORKERS.finding(job="j", wanted="5 workers", workers=5, there=2)
+        assert "5 workers" in plain(start(MadeUp(), lambda _: [waits], heard=lambda: (1, 0)))
 
 
 @pytest.mark.parametrize(

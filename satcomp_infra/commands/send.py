@@ -108,15 +108,16 @@ def run(args: argparse.Namespace, console: Console) -> Exit:
     )
     checked = args.check_models == "on"
     job = Job(args.location, args.workers, args.timeout, args.name, tuple(args.args), args.format, checked)
+    console.when_interrupted = "The job may have been sent, or not. How many wait on the queue:\n./show_status"
     sent = job_queue.send(aws, infrastructure, job)
     job_id = sent.id
     place = S3Uri(infrastructure.bucket, result_key(job_id))
+    console.when_interrupted = f"The job goes on in AWS. Its result will be:\n{place}"
     console.result(f"Job {job_id}")
     _warn(args, infrastructure, fleet, console)
     if not args.await_response:
         console.say(f"Its result will be:\n{place}")
         return Exit.OK
-    console.when_interrupted = f"The job goes on in AWS. Its result will be:\n{place}"
     with console.waiting("Waiting for the result") as wait:
         result = job_queue.await_result(aws, infrastructure, sent, wait)
     code = _show(result, console)
