@@ -13,7 +13,7 @@ from .layout import join
 from .units import count, duration, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from .fleet import Cluster, Fleet, Service
@@ -128,8 +128,9 @@ class Start:
             self.machine_hours += self._fleet.instances * (wait.elapsed - seen_at) / 3600
             seen_at = wait.elapsed
             so_far = f"{title}; {cost(self.machine_hours)} so far"
-            if not wait.draw(so_far, self._done, [*details(self._fleet), *self._unheard("  {0:<10}{1:>6} heard of")]):
-                wait.update("; ".join([state(self._fleet), *self._unheard("{0} heard of: {1}")]))
+            heard = sum(self._heard_of) if self._heard_of else None
+            if not wait.draw(so_far, self._done, details(self._fleet, heard)):
+                wait.update(state(self._fleet, heard))
             if complete:
                 return
 
@@ -189,10 +190,6 @@ class Start:
         if leaders >= self._size.leaders and workers >= self._size.workers:
             return True
         return wait.elapsed - self._complete_at >= SETTLE_SECONDS and not self._look_closer(wait)
-
-    def _unheard(self, form: str) -> list[str]:
-        """A line of this form for the nodes that run, as long as they haven't all been heard of."""
-        return [form.format("nodes", sum(self._heard_of))] if self._heard_of else []
 
     def _look_closer(self, wait: Wait) -> bool:
         """Tell what is wrong as soon as it can be seen; returns whether nodes have ended lately at their start.
@@ -259,35 +256,31 @@ class Start:
         self._cluster.move(subnet, start_again_with=self._size.nodes)
 
 
-def state(fleet: Fleet) -> str:
-    """How far a cluster is, on a line."""
+def state(fleet: Fleet, heard: int | None = None) -> str:
+    """How far a cluster is, on a line. `heard`: of how many nodes one has heard, where all that should run do."""
 
     def running(service: Service) -> str:
         return f"{service.running}/{service.desired}"
 
     workers = f", workers {running(fleet.workers)}" if fleet.workers.desired or fleet.workers.running else ""
-    return (
-        f"machines: {fleet.desired_instances} wanted, {fleet.booting} booting, {fleet.registered} joined; "
-        f"running: {_leaders(fleet)} {running(fleet.leaders)}{workers}"
-    )
+    nodes = f"running: {_leaders(fleet)} {running(fleet.leaders)}{workers}"
+    if heard is not None:
+        return f"{nodes}; heard of {heard} of {count(fleet.running, 'node')}"
+    return f"machines: {fleet.desired_instances} wanted, {fleet.booting} booting, {fleet.registered} joined; {nodes}"
 
 
 def _leaders(fleet: Fleet) -> str:
     return "leaders" if max(fleet.leaders.desired, fleet.leaders.running) > 1 else "leader"
 
 
-def details(fleet: Fleet) -> list[str]:
+def details(fleet: Fleet, heard: int | None = None) -> list[str]:
     """The same as a table, with more of it."""
-    rows = [
-        (
-            "machines",
-            (fleet.desired_instances, "wanted"),
-            (fleet.booting, "booting"),
-            (fleet.registered, "joined"),
-        )
-    ]
+    machines = (fleet.desired_instances, "wanted"), (fleet.booting, "booting"), (fleet.registered, "joined")
+    rows: list[tuple[str, Sequence[tuple[int, str]]]] = [("machines", machines)]
     for name, service in ((_leaders(fleet), fleet.leaders), ("workers", fleet.workers)):
         if service is fleet.leaders or service.desired or service.running:
             counts = (service.desired, "wanted"), (service.pending, "pending"), (service.running, "running")
-            rows.append((name, *counts))
-    return [f"  {name:<10}" + "".join(f"{number:>6} {word:<10}" for number, word in counts) for name, *counts in rows]
+            rows.append((name, counts))
+    if heard is not None:
+        rows.append(("nodes", [(heard, "heard of")]))
+    return [f"  {name:<10}" + "".join(f"{number:>6} {word:<10}" for number, word in counts) for name, counts in rows]

@@ -46,8 +46,12 @@ def test_leader_and_worker_solve_real_formulas_and_leave_nothing(tmp_path: Path)
     problem = tmp_path / "small.cnf.xz"
     problem.write_bytes(lzma.compress(factoring(10403).dimacs().encode()))
     words = [sys.executable, ROOT / "rehearse", "--track", "cloud", "--workers", "1", "--problem", problem]
-    answer = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert answer.returncode == 0, answer.stdout + answer.stderr
+    answer = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert answer.returncode == 0, answer.stdout
+    in_order = (
+        r"^Starting the leader and 1 worker \.\.\.(\n.*)+?\nTo solve(.*\n)+?Job .*\nWaiting for the result \.\.\.$"
+    )
+    assert re.search(in_order, answer.stdout, re.MULTILINE), answer.stdout
     table = answer.stdout[answer.stdout.index("\ncommand ") :]
     for name in ("test.cnf", "small.cnf.xz"):
         assert re.search(rf"^send_message {name} --workers 1 .* SAT in ", table, re.MULTILINE)

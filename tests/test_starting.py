@@ -136,7 +136,7 @@ class TestSettling:
         heard, clock = iter([(0, 0), (1, 0), (1, 2)]), Clock()
         told = start(MadeUp(), heard=lambda: next(heard), clock=clock)
         assert next(heard, None) is None
-        assert "leader 1/1, workers 2/2; nodes heard of: 0" in plain(told)
+        assert "leader 1/1, workers 2/2; heard of 0 of 3 nodes" in plain(told)
         assert clock.now < starting.SETTLE_SECONDS
 
     def test_nodes_that_never_tell_have_to_run_for_a_while(self) -> None:

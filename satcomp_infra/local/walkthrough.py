@@ -211,6 +211,7 @@ class Walkthrough:
             [sys.executable, str(CLONE / words[0]), *words[1:]],
             env={**os.environ, **self._local.environment(), "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if _in_one_file() else None,
             cwd=directory,
             text=True,
         ) as child:
@@ -233,6 +234,17 @@ class Walkthrough:
         self.steps.append(step)
         if not step.good:
             raise StepFailedError(f"{step.command} ended after {duration(step.seconds)} with: {step.outcome}.")
+
+
+def _in_one_file() -> bool:
+    """Whether standard output and error go to the same file, in which all should stand in its order.
+
+    On a terminal, waits are drawn on standard error, which a pipe in between would keep from it.
+    """
+    try:
+        return os.path.sameopenfile(1, 2) and not os.isatty(2)
+    except OSError:  # one of them is closed
+        return False
 
 
 def _end(child: subprocess.Popen[str]) -> None:
