@@ -41,7 +41,7 @@ def write(formula: Path, stdout: Path, clauses: int) -> None:
 
 def plain(formula: Path, stdout: Path) -> bool:
     """Check a model clause by clause and literal by literal."""
-    true = set()
+    true: set[int] = set()
     with stdout.open() as file:
         for line in file:
             if line.startswith("v"):

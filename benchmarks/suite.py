@@ -28,15 +28,16 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from satcomp_infra.jobs import Job, Result, S3Uri, Verdict, result_key
 from satcomp_infra.local import cloud
 from satcomp_infra.local.cloud import LocalCloud
 from satcomp_infra.local.settings import ACCOUNT, SAMPLE_SOLVER
 from satcomp_infra.local.walkthrough import register_images
-from satcomp_infra.progress import count
 from satcomp_infra.project import Project
 from satcomp_infra.suites.formulas import factoring
+from satcomp_infra.units import count
 
 ROOT = Path(__file__).parents[1]
 PROJECT = "suite"
@@ -47,7 +48,7 @@ _SMALLER = 10
 """So many times fewer jobs are what memory is compared with."""
 _FEW_LEADERS, _LEAST_TIMES = 8, 6
 """So many leaders have to be so many times as fast as one."""
-_DELAYS = {"stack_delay": 0.1, "boot_delay": 0.1, "shutdown_delay": 0.1}
+_DELAYS: dict[str, Any] = {"stack_delay": 0.1, "boot_delay": 0.1, "shutdown_delay": 0.1}
 
 
 @dataclass(frozen=True)
