@@ -300,7 +300,7 @@ def test_a_setup_is_not_complete_while_a_node_that_crashes_happens_to_run(cluste
     cluster.nodes_do("sleep 1; echo no solver here; exit 3")
     answer = run_in_time("instances", "--option", "setup", "--workers", "0")
     assert answer.code == 1
-    assert "The leader ended after 1" in plain(answer.err)
+    assert "The leader ended after " in plain(answer.err)
     assert "with exit code 3" in plain(answer.err)
     assert "no solver here" in answer.err
     assert "No machine is running." in plain(answer.err)
