@@ -30,6 +30,7 @@ def documents() -> list[Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("nodes_settle")
 def test_the_walkthrough_calls_what_it_may_and_says_whose_the_bucket_must_be() -> None:
     found = permissions.find_out()  # half a minute: all that there is to say of it is said here
     calls, of_nodes = found.recording.calls, found.recording.nodes

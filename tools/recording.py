@@ -150,8 +150,8 @@ def _walk(recorder: _Recorder, local: LocalCloud, directory: Path) -> None:
     recorder.type(f"push-ecr {name} --leader my-solver:leader", may_fail=True)
     register_images(local)
     _occupy_queues(local)
-    local.set_faults(missing_images=["leader"])
-    recorder.type("update_instances --option setup --workers 1 --timeout 2s --keep-on-failure", may_fail=True)
+    local.set_faults(missing_images=["leader"])  # found out by a close look at the cluster
+    recorder.type("update_instances --option setup --workers 1 --timeout 20s --keep-on-failure", may_fail=True)
     recorder.type("show_status", may_fail=True)
     local.set_faults(missing_images=None)
     recorder.type("update_instances --option shutdown")
