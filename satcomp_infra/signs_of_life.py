@@ -30,9 +30,11 @@ class SignsOfLife:
         except (BotoCoreError, ClientError):
             return 0, 0
         now = time.time()
+        heard = sorted(self._heartbeats.heard(found, now), key=lambda node: node.last_modified)
+        newest = {(node.kind, node.address): node for node in heard}  # a node that died may have left an item there
         well = [
             node.kind
-            for node in self._heartbeats.heard(found, now)
+            for node in newest.values()
             if now - node.last_modified <= FRESH_SECONDS and node.status != NodeStatus.ERROR
         ]
         return well.count(NodeType.LEADER), well.count(NodeType.WORKER)
