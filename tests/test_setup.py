@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from satcomp_infra import automatic_stop, cli
+from satcomp_infra.commands import instances
 from satcomp_infra.local import cloud
 from satcomp_infra.local.cloud import LocalCloud
 from satcomp_infra.local.faults import CallFault
@@ -71,6 +72,12 @@ def running() -> Iterator[LocalCloud]:
 
 
 @pytest.fixture
+def stops_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Machines of the local cloud are there at once, and may stop soon."""
+    monkeypatch.setattr(instances, "SHORTEST_STOP", 1.0)
+
+
+@pytest.fixture
 def local(running: LocalCloud) -> Iterator[LocalCloud]:
     yield running
     running.set_faults(
@@ -100,6 +107,7 @@ def test_the_cost_and_the_automatic_stop_are_told_before_anything_costs_money(lo
     assert automatic_stops(local) == []
 
 
+@pytest.mark.usefixtures("stops_soon")
 def test_machines_stop_by_themselves_when_their_time_is_over(local: LocalCloud) -> None:
     assert setup(local, "--workers", "1", "--stop-after", "3s").code == 0
     deadline = time.monotonic() + 10
@@ -127,6 +135,7 @@ def test_a_setup_that_fails_after_the_automatic_stop_leaves_no_machine_running(l
     assert machines(local) == 0
 
 
+@pytest.mark.usefixtures("stops_soon")
 def test_setup_again_moves_the_automatic_stop(local: LocalCloud) -> None:
     setup(local, "--workers", "0", "--stop-after", "3s")
     setup(local, "--workers", "0", "--stop-after", "8h")

@@ -172,6 +172,7 @@ class TestSettling:
         (["shutdown", "--no-wait"], "--no-wait goes with --option setup"),
         (["shutdown", "--keep-on-failure"], "--keep-on-failure goes with --option setup"),
         (["setup", "--workers", "0", "--stop-after", "9999999999h"], "'9999999999h' is too long: 8760h, a year"),
+        (["setup", "--workers", "0", "--stop-after", "59s"], "'59s' is too soon: machines need minutes to start"),
         (["setup", "--workers", "0", "--timeout", "9" * 400 + "s"], "is too long"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import TYPE_CHECKING
 
 from .. import automatic_stop, cli
@@ -13,9 +14,9 @@ from ..fleet import Cluster
 from ..project import TEST_PROBLEM
 from ..starting import Size
 from ..stopping import SHUTDOWN, stop_all
+from ..units import duration
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
     from ..progress import Console
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 TIMEOUT = "15m"
 """A machine boots in 1 to 2 minutes, and pulls an image of some GB in another one; stopping takes about as long."""
 STOP_AFTER = "8h"
+SHORTEST_STOP = 60.0
+"""Seconds. Auto Scaling takes no time that has passed when it reads it, either."""
 MAX_NODES = 1000
 
 
@@ -85,7 +88,7 @@ def parser() -> Parser:
     )
     machines.add_argument(
         "--stop-after",
-        type=lambda text: None if text == "never" else cli.time_span(text),
+        type=_stop_after,
         default=STOP_AFTER,
         metavar="TIME",
         help="let all machines stop by themselves after this time, as 30m or 8h, or 'never' (default: %(default)s)",
@@ -103,6 +106,15 @@ def parser() -> Parser:
     cli.add_aws_options(parser)
     cli.add_output_options(parser)
     return parser
+
+
+def _stop_after(text: str) -> float | None:
+    seconds = None if text == "never" else cli.time_span(text)
+    if seconds is not None and seconds < SHORTEST_STOP:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is too soon: machines need minutes to start, and {duration(SHORTEST_STOP)} is the least"
+        )
+    return seconds
 
 
 def run(args: argparse.Namespace, console: Console) -> Exit:
