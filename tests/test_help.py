@@ -80,7 +80,7 @@ def faults_of_option(name: str, action: argparse.Action, text: str, synopsis: st
 
 def is_number(action: argparse.Action) -> bool:
     """Whether an option takes numbers, or times."""
-    for word in ("7", "700", "7s"):
+    for word in ("7", "700", "7s", "7h"):
         try:
             if isinstance(action.type, Callable) and isinstance(action.type(word), int | float):  # type: ignore[arg-type]
                 return True
