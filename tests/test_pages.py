@@ -142,12 +142,11 @@ class TestResults:
     def test_log_lines_as_json_have_these_fields(self, capfd: pytest.CaptureFixture[str]) -> None:
         before = node_log.LOG.handlers[:], node_log.LOG.propagate, node_log.LOG.level
         try:
-            node_log.set_up("leader", "json")
-            node_log.JobLog("id").info("s SATISFIABLE", extra={"stream": "stdout"})
-            node_log.set_up("leader")
-            node_log.JobLog("JOB_ID").info("s SATISFIABLE", extra={"stream": "stdout"})
-            for handler in node_log.LOG.handlers:
-                handler.flush()
+            for form, job_id in (("json", "id"), ("text", "JOB_ID")):
+                node_log.set_up("leader", form)
+                node_log.JobLog(job_id).info("s SATISFIABLE", extra={"stream": "stdout"})
+                for handler in node_log.LOG.handlers:
+                    handler.flush()  # a thread writes, and each log has its own
         finally:
             node_log.LOG.handlers[:], node_log.LOG.propagate = before[:2]
             node_log.LOG.setLevel(before[2])
