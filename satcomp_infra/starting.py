@@ -86,6 +86,8 @@ class Start:
         self._heard_of: tuple[int, int] | None = None
         """Leaders and workers, while as many run as should."""
         self._complete_at = 0.0
+        self._nodes_end = False
+        """Whether the last close look found nodes that had ended at their start."""
         self._on_sight = seen
         self._told: list[str] = []
         self._unanswered = ""
@@ -179,7 +181,6 @@ class Start:
             self._consider_refusals(wait)
         if wait.elapsed - self._diagnosed_at >= self._diagnosis_seconds:
             self._look_closer(wait)
-            self._diagnosed_at = wait.elapsed
         return False
 
     def _have_settled(self, wait: Wait) -> bool:
@@ -189,25 +190,26 @@ class Start:
         self._heard_of = leaders, workers = self._heard()
         if leaders >= self._size.leaders and workers >= self._size.workers:
             return True
-        return wait.elapsed - self._complete_at >= SETTLE_SECONDS and not self._look_closer(wait)
+        if wait.elapsed - self._complete_at < SETTLE_SECONDS:
+            return False
+        if self._diagnosed_at <= self._complete_at:
+            self._look_closer(wait)
+        return not self._nodes_end
 
-    def _look_closer(self, wait: Wait) -> bool:
-        """Tell what is wrong as soon as it can be seen; returns whether nodes have ended lately at their start.
-
-        Raises StartError where waiting won't help.
-        """
-        ended = False
-        for finding in self._findings(wait):
+    def _look_closer(self, wait: Wait) -> None:
+        """Tell what is wrong as soon as it can be seen; raise StartError where waiting won't help."""
+        self._diagnosed_at = wait.elapsed
+        findings = self._findings(wait)
+        self._nodes_end = any(finding.kind in _ENDED for finding in findings)
+        for finding in findings:
             if finding.kind in _HANDLED:
                 continue
-            ended = ended or finding.kind in _ENDED
             if finding.fatal:
                 said = "".join(f"\n  | {line}" for line in finding.lines)
                 raise StartError(f"{finding.message}{said}", finding.advice)
             if finding.message not in self._told:
                 self._told.append(finding.message)
                 wait.event(join(finding.message, finding.advice))
-        return ended
 
     def _findings(self, wait: Wait) -> list[Finding]:
         """What is wrong. Where AWS doesn't let that be asked, this is told once: the start needs no answer."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from botocore.exceptions import ClientError
@@ -150,13 +151,17 @@ class TestSettling:
         assert crashes.kind == "node-crashes"
         now = Clock()
 
+        looks = []
+
         def diagnose(_: datetime) -> list[Finding]:
+            looks.append(now.now)
             words = {"role": "worker", "ran": "1 s", "code": "1"}
             return [crashes.finding(fatal=now.now > 20, times="", **words)]
 
         with pytest.raises(StartError, match="The worker ended after 1 s with exit code 1"):
             start(MadeUp(), diagnose, heard=lambda: (1, 0), clock=now)
         assert now.now > 20
+        assert all(later - look >= 3 for look, later in pairwise(looks))
 
     def test_what_is_wrong_otherwise_ends_no_start(self) -> None:
         waits = known_causes.TOO_FEW_WORKERS.finding(job="j", wanted="5 workers", workers=5, there=2)
