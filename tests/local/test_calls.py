@@ -73,7 +73,7 @@ def test_waiting_for_a_message_ends_when_one_comes(empty: Solver) -> None:
         started = time.monotonic()
         sqs.change_message_visibility(QueueUrl=queue, ReceiptHandle=received[0]["ReceiptHandle"], VisibilityTimeout=0)
         again = waiting[0].result()["Messages"][0]
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 8  # or the message was found when the ten seconds were over
     sqs.delete_message(QueueUrl=queue, ReceiptHandle=again["ReceiptHandle"])
 
 

@@ -14,7 +14,7 @@ import pytest
 from satcomp_infra.jobs import Job, S3Uri, Verdict
 from satcomp_infra.node.outputs import CAPTURED_STDERR, CAPTURED_STDOUT
 
-from ..waiting import eventually
+from ..waiting import AT_ONCE, eventually
 from .cloud import BUCKET, SATISFIABLE, Cloud
 from .nodes import Metadata, Node
 
@@ -94,7 +94,7 @@ def test_a_result_has_all_there_is_to_know(leader: Node, cloud: Cloud) -> None:
     assert (result.job_id, result.verdict, result.return_code, result.reason) == (job_id, Verdict.SAT, 10, "")
     assert result.problem == str(problem)
     assert result.model == "right"
-    assert 0.2 <= result.wall_seconds < 2
+    assert 0.2 <= result.wall_seconds < AT_ONCE
     assert before <= result.received_at <= result.started_at <= result.finished_at - result.wall_seconds <= time.time()
     assert (result.timeout_seconds, result.attempt, result.workers) == (30, 1, ())
     assert (result.node, result.instance) == (ADDRESS, f"i-{ADDRESS}")
@@ -245,9 +245,8 @@ def test_a_solver_that_takes_too_long_is_ended(leader: Node, cloud: Cloud, probl
     leader.program("solver", "trap 'echo ending; exit 0' TERM; sleep 60 & wait")
     job_id = cloud.send(Job(problem, timeout_seconds=1))
     result = cloud.result(job_id)
-    assert (result.verdict, result.reason) == (Verdict.TIMEOUT, "")
-    assert 1 <= result.wall_seconds < 1.5
-    assert result.finished_at - result.started_at < 1 + KILL_GRACE  # SIGTERM was enough for all of the group
+    assert (result.verdict, result.reason) == (Verdict.TIMEOUT, "")  # no word of SIGKILL: SIGTERM was enough
+    assert 1 <= result.wall_seconds < AT_ONCE
     assert cloud.stored(job_id, "stdout") == b"ending\n"
 
 
@@ -342,7 +341,7 @@ def test_the_leader_is_in_the_manifest_all_the_time(leader: Node, cloud: Cloud, 
     assert item["instanceId"] == {"S": f"i-{ADDRESS}"}
     assert item["jobId"] == {"S": job_id}
     said = int(item["lastModified"]["N"])
-    assert abs(said - time.time()) < 3
+    assert abs(said - time.time()) < AT_ONCE
     eventually(
         lambda: max(int(node["lastModified"]["N"]) for node in cloud.nodes() if node["nodeIp"]["S"] == ADDRESS) > said,
         "another heartbeat",
